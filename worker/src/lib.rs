@@ -1,0 +1,12 @@
+//! The authorization worker: the Celery task `authorization_worker.tasks.authorize`, run on `celery-runtime`.
+
+pub mod acl_client;
+pub mod arguments;
+pub mod audit_log;
+pub mod authorize;
+pub mod callback;
+pub mod callback_status;
+pub mod callback_url;
+pub mod config;
+pub mod driver_token;
+pub mod target_policy;
