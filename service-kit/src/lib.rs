@@ -1,1 +1,8 @@
+//! What every program of this workspace needs and no domain word: environment, log, shutdown,
+//! health, and serving HTTP.
 
+pub mod admin;
+pub mod env;
+pub mod http;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,126 @@
+//! Leaving in two steps: warm (finish what is running) and cold (at once).
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+/// How long a warm shutdown waits for running work before it turns cold.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// The two steps of leaving, named as Celery names them. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Take no new work, finish what is running.
+    pub warm: CancellationToken,
+    /// Leave now.
+    pub cold: CancellationToken,
+    listener: Option<Arc<JoinSet<()>>>,
+}
+
+impl Shutdown {
+    /// A shutdown that its holder triggers: `warm.cancel()`, `cold.cancel()`.
+    pub fn manual() -> Self {
+        Self::default()
+    }
+
+    /// The first SIGTERM or SIGINT is warm, the second cold. Must be called within a tokio
+    /// runtime; listens until the last clone is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system refuses a signal handler.
+    pub fn on_signals() -> io::Result<Self> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut shutdown = Self::manual();
+        let (warm, cold) = (shutdown.warm.clone(), shutdown.cold.clone());
+        let mut listener = JoinSet::new();
+        listener.spawn(async move {
+            let name = either(&mut terminate, &mut interrupt).await;
+            info!("{name} received: finishing what is running");
+            warm.cancel();
+            let name = either(&mut terminate, &mut interrupt).await;
+            info!("{name} received again: leaving at once");
+            cold.cancel();
+        });
+        shutdown.listener = Some(Arc::new(listener));
+        Ok(shutdown)
+    }
+
+    /// Resolves when waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one.
+    pub async fn drain_limit(&self) {
+        let warm_for_too_long = async {
+            self.warm.cancelled().await;
+            tokio::time::sleep(DRAIN_LIMIT).await;
+        };
+        tokio::select! {
+            () = self.cold.cancelled() => {}
+            () = warm_for_too_long => {}
+        }
+    }
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{Instant, timeout};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_warm_shutdown_turns_cold_after_the_limit() {
+        let shutdown = Shutdown::manual();
+        assert!(
+            timeout(DRAIN_LIMIT * 10, shutdown.drain_limit()).await.is_err(),
+            "nobody asked to leave"
+        );
+        let begin = Instant::now();
+        shutdown.warm.cancel();
+        shutdown.drain_limit().await;
+        assert_eq!(begin.elapsed(), DRAIN_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cold_shutdown_waits_for_nothing() {
+        let shutdown = Shutdown::manual();
+        let begin = Instant::now();
+        shutdown.warm.cancel();
+        shutdown.cold.cancel();
+        shutdown.drain_limit().await;
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_is_warm_the_second_cold() {
+        let shutdown = Shutdown::on_signals().unwrap();
+        let raise = |name: &str| {
+            let pid = std::process::id().to_string();
+            assert!(
+                std::process::Command::new("kill")
+                    .args([name, &pid])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        raise("-TERM");
+        timeout(Duration::from_secs(5), shutdown.warm.cancelled())
+            .await
+            .unwrap();
+        assert!(!shutdown.cold.is_cancelled());
+        raise("-INT");
+        timeout(Duration::from_secs(5), shutdown.cold.cancelled())
+            .await
+            .unwrap();
+    }
+}

@@ -1,0 +1,57 @@
+//! The log: plain lines on stderr.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::env::{Reader, Variable};
+
+/// What to log.
+pub const RUST_LOG: Variable = Variable {
+    name: "RUST_LOG",
+    default: Some("info"),
+    meaning: "what to log: error, warn, info, debug, trace, or per module, such as info,lapin=warn",
+};
+
+/// Reads [`RUST_LOG`].
+pub fn read_filter(reader: &mut Reader<'_>) -> EnvFilter {
+    reader.parse(
+        &RUST_LOG,
+        "a level (error, warn, info, debug, trace) or a list of module=level",
+    )
+}
+
+/// Starts the log of this process: stderr, colours only on a terminal. A log that is already set
+/// up stays as it is.
+pub fn init(filter: EnvFilter) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .finish();
+    // Fails only where a subscriber exists already: in tests, and in a program within a program.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Env;
+
+    #[test]
+    fn a_bad_filter_is_a_mistake_like_any_other() {
+        let env = Env::from_pairs([("RUST_LOG", "info,=loud=")]);
+        let mut reader = env.reader();
+        let filter = read_filter(&mut reader);
+        assert_eq!(filter.to_string(), "info");
+        assert!(reader.finish().unwrap_err().to_string().contains("RUST_LOG"));
+    }
+
+    #[test]
+    fn the_default_is_info() {
+        let env = Env::default();
+        let mut reader = env.reader();
+        assert_eq!(read_filter(&mut reader).to_string(), "info");
+        assert_eq!(reader.finish(), Ok(()));
+    }
+}
