@@ -33,9 +33,9 @@ impl ListenAddress {
     /// [`BindError`] says what is in the way.
     pub async fn bind(&self) -> Result<TcpListener, BindError> {
         let listener = TcpListener::bind((self.host.as_str(), self.port)).await;
-        listener.map_err(|source| BindError {
+        listener.map_err(|error| BindError {
             address: self.clone(),
-            source,
+            error,
         })
     }
 }
