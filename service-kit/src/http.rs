@@ -1,9 +1,13 @@
-//! Serving HTTP: listening, limits, JSON answers.
+//! Serving HTTP: listening, limits, reading requests and writing answers as Flask does.
 
 mod address;
 mod answer;
+mod resource;
 mod server;
+mod target;
 
-pub use address::{BindError, ListenAddress};
-pub use answer::{error, json};
+pub use address::{BindError, ListenAddress, NotAnAddress};
+pub use answer::{error, json, unavailable};
+pub use resource::Resource;
 pub use server::{Limits, serve};
+pub use target::{Resolved, Target};

@@ -1,21 +1,32 @@
 //! The accept loop: limits on what a client may take its time for, and a graceful end.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Response, StatusCode};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use super::answer::error;
 use crate::shutdown::Shutdown;
 
 /// How long accepting pauses when the system has no more file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Holds the longest request line that hyper reads (64 KiB; it answers 414 to a longer one) and the
+/// longest headers.
+const READ_BUFFER: usize = 128 * 1024;
 
 /// What a client may cost before its request reaches a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +34,7 @@ pub struct Limits {
     /// From the first moment of waiting for a request to the end of its headers; so an idle
     /// connection is closed after this time, too.
     pub header_read: Duration,
-    /// Request line and headers together, in bytes; more is answered with 431.
+    /// All header lines together, in bytes; more is answered with 431.
     pub header_bytes: usize,
 }
 
@@ -31,7 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header_read: Duration::from_secs(15),
-            header_bytes: 128 * 1024,
+            header_bytes: 64 * 1024,
         }
     }
 }
@@ -41,7 +52,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
-        .max_buf_size(limits.header_bytes)
+        .max_buf_size(READ_BUFFER.max(limits.header_bytes))
         .half_close(true);
     let mut connections = JoinSet::new();
     loop {
@@ -49,7 +60,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
             () = shutdown.warm.cancelled() => break,
             Some(_) = connections.join_next() => {}
             stream = accept(&listener) => {
-                connections.spawn(converse(http.clone(), stream, router.clone(), shutdown.clone()));
+                connections.spawn(converse(http.clone(), stream, router.clone(), limits, shutdown.clone()));
             }
         }
     }
@@ -88,8 +99,14 @@ fn ended_before_accepted(error: &io::Error) -> bool {
     )
 }
 
-async fn converse(http: http1::Builder, stream: TcpStream, router: Router, shutdown: Shutdown) {
-    let service = TowerToHyperService::new(router);
+async fn converse(
+    http: http1::Builder,
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    shutdown: Shutdown,
+) {
+    let service = service_fn(move |request| answer(router.clone(), request, limits));
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let outcome = tokio::select! {
         outcome = &mut connection => outcome,
@@ -101,6 +118,27 @@ async fn converse(http: http1::Builder, stream: TcpStream, router: Router, shutd
     if let Err(error) = outcome {
         debug!("connection ended early: {error}");
     }
+}
+
+async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    limits: Limits,
+) -> Result<Response<Body>, Infallible> {
+    if size(request.headers()) > limits.header_bytes {
+        return Ok(error(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the headers are too long",
+        ));
+    }
+    router.oneshot(request).await
+}
+
+fn size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum()
 }
 
 #[cfg(test)]
@@ -214,7 +252,8 @@ mod tests {
         };
         let (address, _server) = start(Router::new(), limits, &Shutdown::manual()).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET / HTTP/1.1\r\nHost: x\r\nLong: {}", "x".repeat(16 * 1024));
+        let long = "x".repeat(16 * 1024);
+        let request = format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nLong: {long}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let answer = read_to_end(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
