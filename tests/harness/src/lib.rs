@@ -1,1 +1,32 @@
+//! What the tests stand on: real servers, programs under test and the other end of every callback.
+//!
+//! Everything is on the loopback address and ends with the test process, even when that is killed. Every wait has a
+//! bound; what does not come fails the test with what was seen instead. A server that is not installed fails the
+//! test, too.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a harness fails the test by panicking, with a message"
+)]
 
+mod broker;
+mod erlang;
+mod eventually;
+mod guard;
+pub mod http;
+mod port;
+mod process;
+mod receiver;
+mod redis_server;
+mod vhost;
+
+pub use broker::Broker;
+pub use eventually::eventually;
+pub use guard::Scratch;
+pub use port::free_port;
+pub use process::{Process, Signal};
+pub use receiver::{Received, Receiver, Reply};
+pub use redis_server::{AuditRecord, Redis};
+pub use vhost::{Consumer, Delivered, Depth, Vhost};
+
+/// Ends every message about a missing server.
+const SETUP: &str = "; run `make test`, or scripts/setup, which installs what the tests need";

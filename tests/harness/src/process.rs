@@ -1,0 +1,330 @@
+//! A program under test: its output, its signals, its end.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Read};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, kill_process, kill_process_group};
+use tokio::sync::Notify;
+
+pub use rustix::process::Signal;
+
+use crate::guard::{self, Scratch};
+
+/// What every child finds in its environment besides the variables it is given.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How often to look whether a child has ended.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How many lines of output a failing test shows.
+const TAIL: usize = 60;
+
+/// A running program. Dropped, it is killed together with its own children; when the test is failing, the end of its
+/// output is printed.
+///
+/// It leads a process group, and its working directory and `HOME` are a temporary directory of its own.
+pub struct Process {
+    name: String,
+    pid: u32,
+    child: Mutex<Child>,
+    output: Arc<Output>,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+    directory: Scratch,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Vec<Line>>,
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+struct Line {
+    stream: Stream,
+    text: String,
+}
+
+impl Process {
+    /// Starts `program` with `args`; its environment is `PATH`, `HOME`, `LANG=C.UTF-8` and `env`, nothing inherited.
+    pub fn spawn<A, K, V>(
+        program: impl AsRef<Path>,
+        args: impl IntoIterator<Item = A>,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Self
+    where
+        A: AsRef<OsStr>,
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        let program = program.as_ref();
+        let directory = Scratch::new();
+        let mut child = Command::new(program)
+            .args(args)
+            .env_clear()
+            .envs([("PATH", PATH), ("LANG", "C.UTF-8")])
+            .env("HOME", directory.path())
+            .envs(env)
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}{}", program.display(), crate::SETUP));
+        let pid = child.id();
+        guard::guard_group(pid);
+        let output = Arc::new(Output::default());
+        let mut readers = Vec::new();
+        if let Some(pipe) = child.stdout.take() {
+            readers.push(Output::collect(&output, Stream::Stdout, pipe));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            readers.push(Output::collect(&output, Stream::Stderr, pipe));
+        }
+        Self {
+            name: program
+                .file_name()
+                .unwrap_or(program.as_os_str())
+                .to_string_lossy()
+                .into_owned(),
+            pid,
+            child: Mutex::new(child),
+            output,
+            readers: Mutex::new(readers),
+            directory,
+        }
+    }
+
+    /// The number of the process, also of its group.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its working directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// All lines so far, standard output and standard error in the order of arrival.
+    pub fn lines(&self) -> Vec<String> {
+        self.output
+            .locked()
+            .iter()
+            .map(|line| line.text.clone())
+            .collect()
+    }
+
+    /// The lines of standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.output.of(Stream::Stdout)
+    }
+
+    /// The lines of standard error so far.
+    pub fn stderr(&self) -> Vec<String> {
+        self.output.of(Stream::Stderr)
+    }
+
+    /// The first line that contains `text`, waited for; panics when the program ends without it or `timeout` passes.
+    pub async fn wait_for_line(&self, text: &str, timeout: Duration) -> String {
+        self.wait_for_lines(text, 1, timeout).await.remove(0)
+    }
+
+    /// The first `count` lines that contain `text`, waited for as in [`Process::wait_for_line`].
+    pub async fn wait_for_lines(&self, text: &str, count: usize, timeout: Duration) -> Vec<String> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let ended = self.try_exit();
+            let found = self.output.matching(text, count);
+            if found.len() >= count {
+                return found;
+            }
+            if let Some(status) = ended {
+                panic!(
+                    "{} ended ({status}) without {count} line(s) {text:?}:\n{}",
+                    self.name,
+                    self.tail()
+                );
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} printed {} of {count} line(s) {text:?} within {timeout:?}:\n{}",
+                self.name,
+                found.len(),
+                self.tail()
+            );
+            // The end of the program changes nothing in its output, so look for it every now and then.
+            let _ = tokio::time::timeout(PAUSE * 4, self.output.changed.notified()).await;
+        }
+    }
+
+    /// Sends a signal to the process itself; one that has ended gets nothing.
+    pub fn signal(&self, signal: Signal) {
+        let mut child = self.child();
+        if child.try_wait().is_ok_and(|status| status.is_none()) {
+            kill_process(pid(self.pid), signal)
+                .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
+        }
+    }
+
+    /// Sends a signal to the process and all its children of the same group.
+    pub fn signal_group(&self, signal: Signal) {
+        let mut child = self.child();
+        if child.try_wait().is_ok_and(|status| status.is_none()) {
+            kill_process_group(pid(self.pid), signal)
+                .unwrap_or_else(|error| panic!("cannot signal the group of {}: {error}", self.name));
+        }
+    }
+
+    /// SIGKILL to the process and its children, and waits for the end.
+    pub fn kill(&self) -> ExitStatus {
+        let mut child = self.child();
+        if child.try_wait().is_ok_and(|status| status.is_none()) {
+            // A group whose members have all just ended is no error.
+            let _ = kill_process_group(pid(self.pid), Signal::KILL);
+        }
+        let status = child
+            .wait()
+            .unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.name));
+        drop(child);
+        self.ended();
+        status
+    }
+
+    /// How it ended, `None` while it runs.
+    pub fn try_exit(&self) -> Option<ExitStatus> {
+        let status = self
+            .child()
+            .try_wait()
+            .unwrap_or_else(|error| panic!("cannot wait for {}: {error}", self.name))?;
+        self.ended();
+        Some(status)
+    }
+
+    /// Waits for the end; panics when `timeout` passes. All output has been read afterwards.
+    pub async fn wait_exit(&self, timeout: Duration) -> ExitStatus {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some(status) = self.try_exit() {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} did not end within {timeout:?}:\n{}",
+                self.name,
+                self.tail()
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// The last lines of the output, for messages.
+    pub fn tail(&self) -> String {
+        let lines = self.output.locked();
+        let start = lines.len().saturating_sub(TAIL);
+        let lines = lines[start..]
+            .iter()
+            .map(|line| format!("  {}| {}", self.name, line.text));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The process has been waited for: nobody may signal its number any more, and its pipes come to their end.
+    fn ended(&self) {
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        if readers.is_empty() {
+            return;
+        }
+        // What is left of the group would keep the pipes open.
+        let _ = kill_process_group(pid(self.pid), Signal::KILL);
+        guard::release_group(self.pid);
+        for reader in readers {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("name", &self.name)
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!(
+                "the end of the output of {} (process {}):\n{}",
+                self.name,
+                self.pid,
+                self.tail()
+            );
+        }
+    }
+}
+
+impl Output {
+    fn collect(output: &Arc<Self>, stream: Stream, pipe: impl Read + Send + 'static) -> JoinHandle<()> {
+        let output = Arc::clone(output);
+        // A thread and no task: a server shared by several tests outlives the runtime of the test that started it.
+        std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut bytes = Vec::new();
+            while pipe.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+                let text = String::from_utf8_lossy(&bytes)
+                    .trim_end_matches(['\r', '\n'])
+                    .to_owned();
+                output.locked().push(Line { stream, text });
+                output.changed.notify_waiters();
+                bytes.clear();
+            }
+        })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, stream: Stream) -> Vec<String> {
+        self.locked()
+            .iter()
+            .filter(|line| line.stream == stream)
+            .map(|line| line.text.clone())
+            .collect()
+    }
+
+    fn matching(&self, text: &str, count: usize) -> Vec<String> {
+        let lines = self.locked();
+        lines
+            .iter()
+            .filter(|line| line.text.contains(text))
+            .take(count)
+            .map(|line| line.text.clone())
+            .collect()
+    }
+}
+
+fn pid(number: u32) -> Pid {
+    i32::try_from(number)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process number of the system")
+}

@@ -1,0 +1,170 @@
+//! A private Redis.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands as _, Client};
+
+use crate::eventually::eventually;
+use crate::guard::Scratch;
+use crate::port::free_port;
+use crate::process::{Process, Signal};
+
+const START: Duration = Duration::from_secs(30);
+
+/// A Redis server of one test, on the loopback address.
+#[derive(Debug)]
+pub struct Redis {
+    server: Option<Process>,
+    port: u16,
+    durable: bool,
+    directory: Scratch,
+}
+
+/// An audit record: one hash `log:authorize:<start, ns>:<station>:<token>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AuditRecord {
+    /// The key of the hash.
+    pub key: String,
+    /// Its fields.
+    pub fields: BTreeMap<String, String>,
+}
+
+impl AuditRecord {
+    /// A field; empty when there is none.
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+}
+
+impl Redis {
+    /// Starts one that keeps nothing on disk and waits until it serves.
+    pub async fn start() -> Self {
+        Self::start_with(false).await
+    }
+
+    /// Starts one that keeps every write, so that it is still there after [`Redis::start_again`].
+    pub async fn start_durable() -> Self {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(durable: bool) -> Self {
+        let mut redis = Self {
+            server: None,
+            port: free_port(),
+            durable,
+            directory: Scratch::new(),
+        };
+        redis.start_again().await;
+        redis
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `REDIS_HOST` and `REDIS_PORT` for a service.
+    pub fn variables(&self) -> [(&'static str, String); 2] {
+        [
+            ("REDIS_HOST", "127.0.0.1".to_owned()),
+            ("REDIS_PORT", self.port.to_string()),
+        ]
+    }
+
+    /// A client for it.
+    pub fn client(&self) -> Client {
+        Client::open(("127.0.0.1", self.port)).unwrap_or_else(|error| panic!("no Redis address: {error}"))
+    }
+
+    /// A connection to it; panics when it does not serve.
+    pub async fn connection(&self) -> MultiplexedConnection {
+        let connection = self.client().get_multiplexed_async_connection().await;
+        connection.unwrap_or_else(|error| panic!("cannot connect to Redis on port {}: {error}", self.port))
+    }
+
+    /// Every audit record, in the order of the start times.
+    pub async fn audit_records(&self) -> Vec<AuditRecord> {
+        let mut connection = self.connection().await;
+        let keys: Vec<String> = command(connection.keys("log:authorize:*").await);
+        let mut records = Vec::with_capacity(keys.len());
+        for key in keys {
+            let fields = command(connection.hgetall(&key).await);
+            records.push(AuditRecord { key, fields });
+        }
+        records.sort();
+        records
+    }
+
+    /// Ends the server in good order.
+    pub async fn stop(&mut self) {
+        let server = self.take();
+        server.signal(Signal::TERM);
+        server.wait_exit(START).await;
+    }
+
+    /// Ends the server at once.
+    pub fn kill(&mut self) {
+        self.take().kill();
+    }
+
+    /// The server stops in its tracks; connections stay open and silent, new ones are accepted by the system.
+    pub fn freeze(&self) {
+        self.running().signal(Signal::STOP);
+    }
+
+    /// The server goes on after [`Redis::freeze`].
+    pub fn thaw(&self) {
+        self.running().signal(Signal::CONT);
+    }
+
+    /// Starts the server that was stopped or killed on the same port, and waits until it serves.
+    pub async fn start_again(&mut self) {
+        assert!(self.server.is_none(), "Redis is running");
+        let port = self.port.to_string();
+        let directory = self.directory.path().display().to_string();
+        let appendonly = if self.durable { "yes" } else { "no" };
+        let arguments = [
+            ["--port", &port],
+            ["--bind", "127.0.0.1"],
+            ["--dir", &directory],
+            ["--save", ""],
+            ["--appendonly", appendonly],
+            ["--appendfsync", "always"],
+        ];
+        let server = Process::spawn("redis-server", arguments.concat(), [("", ""); 0]);
+        let client = self.client();
+        eventually("Redis to serve", START, || async {
+            assert!(server.try_exit().is_none(), "Redis ended:\n{}", server.tail());
+            let mut connection = client
+                .get_multiplexed_async_connection()
+                .await
+                .map_err(|error| error.to_string())?;
+            connection
+                .ping::<String>()
+                .await
+                .map_err(|error| error.to_string())
+        })
+        .await;
+        self.server = Some(server);
+    }
+
+    fn running(&self) -> &Process {
+        let Some(server) = &self.server else {
+            panic!("Redis is not running")
+        };
+        server
+    }
+
+    fn take(&mut self) -> Process {
+        let Some(server) = self.server.take() else {
+            panic!("Redis is not running")
+        };
+        server
+    }
+}
+
+fn command<T>(result: redis::RedisResult<T>) -> T {
+    result.unwrap_or_else(|error| panic!("Redis: {error}"))
+}
