@@ -9,9 +9,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::env::{Reader, Variable};
-use crate::http::{self, ListenAddress};
+use crate::http::{self, BindError, Limits, ListenAddress};
+use crate::shutdown::Shutdown;
 
 /// Where health is served.
 pub const ADMIN_ADDRESS: Variable = Variable {
@@ -109,6 +111,37 @@ impl Part {
         });
         was_ready.is_some_and(|was_ready| was_ready != is_ready)
     }
+}
+
+/// Serves health at `address`, if there is one, until the returned set is dropped, so to the very
+/// end of a shutdown. A program that is shutting down is not ready.
+///
+/// # Errors
+///
+/// If the address cannot be listened on.
+pub async fn start(
+    address: Option<&ListenAddress>,
+    readiness: &Readiness,
+    shutdown: &Shutdown,
+) -> Result<JoinSet<()>, BindError> {
+    let mut tasks = JoinSet::new();
+    let Some(address) = address else { return Ok(tasks) };
+    let listener = address.bind().await?;
+    tracing::info!("health on http://{address}/livez and /readyz");
+    tasks.spawn(http::serve(
+        listener,
+        router(readiness.clone()),
+        Limits::default(),
+        Shutdown::manual(),
+    ));
+    let process = readiness.part("process");
+    process.ready();
+    let warm = shutdown.warm.clone();
+    tasks.spawn(async move {
+        warm.cancelled().await;
+        process.not_ready("shutting down");
+    });
+    Ok(tasks)
 }
 
 /// `/livez` and `/readyz`.

@@ -4,5 +4,6 @@
 pub mod admin;
 pub mod env;
 pub mod http;
+pub mod program;
 pub mod shutdown;
 pub mod telemetry;

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::EnvFilter;
+pub use tracing_subscriber::EnvFilter as Filter;
 
 use crate::env::{Reader, Variable};
 
@@ -14,7 +14,7 @@ pub const RUST_LOG: Variable = Variable {
 };
 
 /// Reads [`RUST_LOG`].
-pub fn read_filter(reader: &mut Reader<'_>) -> EnvFilter {
+pub fn read_filter(reader: &mut Reader<'_>) -> Filter {
     reader.parse(
         &RUST_LOG,
         "a level (error, warn, info, debug, trace) or a list of module=level",
@@ -23,7 +23,7 @@ pub fn read_filter(reader: &mut Reader<'_>) -> EnvFilter {
 
 /// Starts the log of this process: stderr, colours only on a terminal. A log that is already set
 /// up stays as it is.
-pub fn init(filter: EnvFilter) {
+pub fn init(filter: Filter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -1,0 +1,71 @@
+//! The resource `acl`: GET asks for a permission, PUT grants it, DELETE takes it away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode};
+use serde_json::json;
+use service_kit::http::{self, Resource};
+use tokio::time::timeout;
+
+use crate::allow_list::{AllowList, Unavailable};
+use crate::path::{Permission, permission};
+
+const ACL: Resource = Resource {
+    allow: "DELETE, GET, HEAD, OPTIONS, PUT",
+};
+
+/// The longest token, in bytes.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// The longest that an allow-list may take. The worker, which has 5 s for everything, must hear of
+/// a store that is down in time to tell the driver.
+const DEADLINE: Duration = Duration::from_millis(900);
+
+/// The service's answers from this allow-list.
+pub fn router<A: AllowList>(allow_list: Arc<A>) -> Router {
+    Router::new().fallback(answer::<A>).with_state(allow_list)
+}
+
+async fn answer<A: AllowList>(State(allow_list): State<Arc<A>>, request: Request) -> Response<Body> {
+    let (parts, _body) = request.into_parts();
+    let (method, permission) = match ACL.asked(&parts, permission) {
+        Ok(asked) => asked,
+        Err(answer) => return *answer,
+    };
+    if permission.token.len() > LONGEST_TOKEN {
+        return http::error(StatusCode::URI_TOO_LONG, "the driver token is longer than 16 KiB");
+    }
+    match timeout(DEADLINE, perform(&*allow_list, method, &permission)).await {
+        Ok(Ok(body)) => http::json(StatusCode::OK, &body),
+        Ok(Err(Unavailable::Down(_))) | Err(_) => {
+            http::unavailable("the allow-list is not available, try again")
+        }
+        Ok(Err(Unavailable::Damaged(source))) => {
+            tracing::error!(station.id = %permission.station, "no allow-list for {}: {source}", permission.station);
+            let message = "what is stored for this station is no allow-list";
+            http::error(StatusCode::INTERNAL_SERVER_ERROR, message)
+        }
+    }
+}
+
+async fn perform(
+    allow_list: &impl AllowList,
+    method: &str,
+    Permission { station, token }: &Permission,
+) -> Result<serde_json::Value, Unavailable> {
+    let body = match method {
+        "PUT" => json!({ "num_added": u8::from(allow_list.add(*station, token).await?) }),
+        "DELETE" => json!({ "num_removed": u8::from(allow_list.remove(*station, token).await?) }),
+        // Python's documentation promises `allowed`, its service answers `authorized` and its worker
+        // reads that.
+        _ => {
+            let allowed = allow_list.contains(*station, token).await?;
+            json!({ "allowed": allowed, "authorized": allowed })
+        }
+    };
+    Ok(body)
+}

@@ -1,0 +1,70 @@
+//! The one path of this service: `/station/<station>/driver/<token>/acl`.
+
+use uuid::Uuid;
+
+/// Who is asked about, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Permission {
+    pub(crate) station: Uuid,
+    pub(crate) token: String,
+}
+
+/// Reads decoded path segments. A station is hexadecimal 8-4-4-4-12 in any case and of any version,
+/// a token any text (behaviour 6).
+pub(crate) fn permission(segments: &[&str]) -> Option<Permission> {
+    let ["station", station, "driver", token, "acl"] = segments else {
+        return None;
+    };
+    if token.is_empty() {
+        return None;
+    }
+    // Of the four notations that `Uuid` reads, only the hyphenated one has this length.
+    let hyphenated = station.len() == uuid::fmt::Hyphenated::LENGTH;
+    let station = hyphenated.then(|| Uuid::try_parse(station).ok()).flatten()?;
+    Some(Permission {
+        station,
+        token: (*token).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(station: &str) -> Option<Permission> {
+        permission(&["station", station, "driver", "token", "acl"])
+    }
+
+    #[test]
+    fn a_station_is_hyphenated_in_any_case() {
+        let lower = at("a0b1c2d3-e4f5-4678-9abc-def012345678").unwrap();
+        assert_eq!(at("A0B1C2D3-E4F5-4678-9abc-def012345678"), Some(lower));
+        assert!(at("00000000-0000-0000-0000-000000000000").is_some());
+        for none in [
+            "",
+            "x",
+            "a0b1c2d3e4f546789abcdef012345678",
+            "{a0b1c2d3-e4f5-4678-9abc-def012345678}",
+            "urn:uuid:a0b1c2d3-e4f5-4678-9abc-def012345678",
+            "a0b1c2d-3e4f5-4678-9abc-def012345678",
+            "a0b1c2d3-e4f5-4678-9abc-def01234567",
+            "a0b1c2d3-e4f5-4678-9abc-def01234567é",
+        ] {
+            assert_eq!(at(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_any_text_but_none() {
+        let station = "a0b1c2d3-e4f5-4678-9abc-def012345678";
+        assert_eq!(permission(&["station", station, "driver", "", "acl"]), None);
+        assert_eq!(
+            permission(&["station", station, "driver", "..", "acl"])
+                .unwrap()
+                .token,
+            ".."
+        );
+        assert_eq!(permission(&["station", station, "driver", "t", "ACL"]), None);
+        assert_eq!(permission(&["station", station, "driver", "t", "acl", ""]), None);
+    }
+}

@@ -1,0 +1,51 @@
+//! The ACL service as a program.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use service_kit::admin::{self, Readiness};
+use service_kit::env::Env;
+use service_kit::http::{self, Limits};
+use service_kit::program::Program;
+use service_kit::shutdown::Shutdown;
+use service_kit::telemetry;
+
+use crate::acl::router;
+use crate::config::{Config, VARIABLES};
+use crate::redis_allow_list::RedisAllowList;
+
+const PROGRAM: Program = Program {
+    name: "acl-service",
+    about: "The ACL service: which driver may charge at which station, kept in Redis",
+    version: env!("CARGO_PKG_VERSION"),
+    variables: VARIABLES,
+};
+
+/// The whole program, from its command line to its exit code.
+pub fn main() -> ExitCode {
+    PROGRAM.parse_arguments();
+    match Config::read(&Env::process()) {
+        Ok(config) => PROGRAM.run(serve(config)),
+        Err(mistakes) => PROGRAM.misconfigured(&mistakes),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    telemetry::init(config.log);
+    let shutdown = Shutdown::on_signals()?;
+    let listener = config.listen.bind().await?;
+    let readiness = Readiness::new();
+    let mut background = admin::start(config.admin.as_ref(), &readiness, &shutdown).await?;
+    let allow_list = RedisAllowList::new(&config.redis_host, config.redis_port)?;
+    let (watched, redis) = (allow_list.clone(), readiness.part("redis"));
+    background.spawn(async move { watched.watch(redis).await });
+    tracing::info!("ACL service on http://{}", listener.local_addr()?);
+    http::serve(
+        listener,
+        router(Arc::new(allow_list)),
+        Limits::default(),
+        shutdown,
+    )
+    .await;
+    Ok(())
+}
