@@ -92,7 +92,7 @@ impl Vhost {
         self.amqp_url_at(self.place.amqp_port)
     }
 
-    /// The same by way of another port, such as that of a proxy.
+    /// The same by way of another port, such as that of a [`Proxy`](crate::Proxy).
     pub fn amqp_url_at(&self, port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/{}", self.name)
     }

@@ -1,0 +1,1 @@
+"""The authorization worker: a Celery application with one task."""
