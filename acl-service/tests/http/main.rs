@@ -1,0 +1,9 @@
+//! The ACL service over HTTP, on a real Redis.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test by panicking")]
+
+mod corpus;
+mod outage;
+mod program;
+mod recorded;
+mod redis_tap;
+mod running;

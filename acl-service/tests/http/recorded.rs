@@ -1,0 +1,143 @@
+//! Requests and answers as they were recorded from the Flask services (`*-http.jsonl`).
+
+use serde_json::Value;
+
+/// The station of nearly every recorded request.
+pub(crate) const STATION: &str = "a0b1c2d3-e4f5-4678-9abc-def012345678";
+
+/// The lines of a file in tests/golden.
+pub(crate) fn rows(file: &str) -> Vec<Value> {
+    let path = format!("{}/../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The bytes behind a recorded text: `\xe9` stands for a byte that is no UTF-8.
+pub(crate) fn bytes(recorded: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(recorded.len());
+    let mut rest = recorded;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        match after
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        {
+            Some(byte) if byte >= 0x80 => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.extend_from_slice(b"\\x");
+                rest = after;
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+/// An answer, recorded or received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// `None`: not HTTP/1.
+    pub(crate) status: Option<u16>,
+    pub(crate) content_type: Option<String>,
+    /// The methods in `Allow`, sorted: Flask's order varies.
+    pub(crate) allow: Vec<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) content_length: Option<usize>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// From the columns of a row.
+    pub(crate) fn recorded(row: &Value) -> Self {
+        let headers: Vec<&str> = row["headers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let status = row["status"]
+            .as_u64()
+            .map(|status| u16::try_from(status).unwrap());
+        Self::new(
+            status,
+            &headers,
+            row["body"].as_str().unwrap_or_default().to_owned(),
+        )
+    }
+
+    /// From the bytes of a connection.
+    pub(crate) fn received(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            return Self::new(None, &[], text);
+        };
+        let mut lines = head.split("\r\n");
+        let status = lines
+            .next()
+            .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok());
+        Self::new(status, &lines.collect::<Vec<_>>(), body.to_owned())
+    }
+
+    fn new(status: Option<u16>, headers: &[&str], body: String) -> Self {
+        let header = |wanted: &str| {
+            let mut fields = headers.iter().filter_map(|line| line.split_once(": "));
+            fields
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value.to_owned())
+        };
+        let mut allow: Vec<String> = header("allow").map_or_else(Vec::new, |allow| methods(&allow));
+        allow.sort();
+        Self {
+            status,
+            content_type: header("content-type"),
+            allow,
+            location: header("location"),
+            retry_after: header("retry-after"),
+            content_length: header("content-length").and_then(|length| length.parse().ok()),
+            body,
+        }
+    }
+
+    /// The same answer with the error page replaced by our error in JSON.
+    pub(crate) fn with_json_error(&self, message: &str) -> Self {
+        self.with_json(self.status, &serde_json::json!({ "error": message }))
+    }
+
+    /// The same answer with this JSON.
+    pub(crate) fn with_json(&self, status: Option<u16>, body: &Value) -> Self {
+        let body = format!("{body}\n");
+        Self {
+            status,
+            content_type: Some("application/json".to_owned()),
+            content_length: Some(body.len()),
+            body,
+            ..self.clone()
+        }
+    }
+
+    /// The same answer as it would be to HEAD.
+    pub(crate) fn without_body(&self) -> Self {
+        Self {
+            body: String::new(),
+            ..self.clone()
+        }
+    }
+}
+
+/// What the HTTP server itself, not the service, answers to a request that it cannot read.
+pub(crate) fn refusal(status: u16) -> Answer {
+    let mut answer = Answer::new(Some(status), &[], String::new());
+    answer.content_length = Some(0);
+    answer
+}
+
+/// The methods in a value of `Allow`.
+pub(crate) fn methods(allow: &str) -> Vec<String> {
+    allow.split(", ").map(str::to_owned).collect()
+}
