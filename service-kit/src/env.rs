@@ -118,11 +118,22 @@ impl Reader<'_> {
         if let Some(value) = self.parse_optional(variable, expected) {
             return value;
         }
-        let default = variable.default.unwrap_or_default();
-        let Ok(value) = default.parse() else {
-            panic!("the default of {} is no valid value: {default:?}", variable.name);
-        };
-        value
+        default(variable)
+    }
+
+    /// As [`Reader::parse`], but the type's own error says what is wrong. It must not quote the
+    /// value where that may hold a secret.
+    ///
+    /// # Panics
+    ///
+    /// As [`Reader::parse`].
+    pub fn parse_explained<T: FromStr<Err: fmt::Display>>(&mut self, variable: &Variable) -> T {
+        match self.optional(variable).map(|value| value.trim().parse()) {
+            Some(Ok(value)) => return value,
+            Some(Err(why)) => self.mistake(variable, why.to_string()),
+            None => {}
+        }
+        default(variable)
     }
 
     /// As [`Reader::parse`], but `None` where the variable is unset or wrong; the default is not
@@ -164,6 +175,14 @@ impl Reader<'_> {
             })
         }
     }
+}
+
+fn default<T: FromStr>(variable: &Variable) -> T {
+    let default = variable.default.unwrap_or_default();
+    let Ok(value) = default.parse() else {
+        panic!("the default of {} is no valid value: {default:?}", variable.name);
+    };
+    value
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -264,6 +283,17 @@ mod tests {
                 "{mistakes}"
             );
         }
+    }
+
+    #[test]
+    fn an_error_may_explain_itself() {
+        let env = Env::from_pairs([("PORT", "x")]);
+        let mut reader = env.reader();
+        assert_eq!(reader.parse_explained::<u16>(&PORT), 80);
+        assert_eq!(
+            reader.finish().unwrap_err().to_string(),
+            "the environment has mistakes:\n  PORT: invalid digit found in string"
+        );
     }
 
     #[cfg(unix)]
