@@ -1,1 +1,38 @@
+//! The Celery wire as bytes and types: task messages of protocol 2 and 1, kombu's JSON, AMQP tables.
+//!
+//! No I/O, no runtime, no AMQP client. What is not said here is in the wire contract, whose sections the items cite.
 
+pub mod compression;
+mod content;
+mod decimal;
+mod decode_error;
+mod dict;
+mod field;
+pub mod float;
+mod incoming;
+pub mod iso8601;
+pub mod json;
+mod message;
+mod printable;
+mod python_datetime;
+pub mod python_text;
+pub mod saferepr;
+mod signature;
+mod stored_bytes;
+mod task_call;
+mod task_message;
+mod text;
+mod value;
+
+pub use compression::Compression;
+pub use decode_error::{DecodeError, Level, Refusal};
+pub use dict::Dict;
+pub use field::{FieldTable, FieldValue};
+pub use incoming::Incoming;
+pub use iso8601::IsoTime;
+pub use message::{Message, Properties};
+pub use signature::{Embed, Signature};
+pub use task_call::{Sender, TaskCall};
+pub use task_message::{Protocol, TaskMessage};
+pub use text::Text;
+pub use value::{BigInt, Value};
