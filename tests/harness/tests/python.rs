@@ -62,7 +62,7 @@ async fn a_request_crosses_all_three() {
     )
     .await;
     assert!(pong.contains("pong"), "{pong}");
-    assert_eq!(vhost.close_all_connections().await, 2);
+    assert!(vhost.close_all_connections().await >= 2);
     worker.wait_for_lines("Connected to amqp", 2, SOON).await;
 }
 
