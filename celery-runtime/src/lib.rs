@@ -1,1 +1,48 @@
+//! A Celery worker and producer for Rust: tasks cross RabbitMQ as genuine Celery messages, and nothing is lost.
+//!
+//! A complete worker, started as `celery -A proj worker` would start its Python twin:
+//!
+//! ```no_run
+//! use celery_protocol::Value;
+//! use celery_runtime::{Registry, Shutdown, TaskOptions, Worker, WorkerConfig};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut tasks = Registry::new();
+//!     tasks.register(TaskOptions::named("proj.tasks.echo"), |request| async move {
+//!         Ok(Value::from(format!("got {}", request.message().args.py_repr())))
+//!     });
+//!     let config = WorkerConfig::new("amqp://guest:guest@localhost:5672//".parse()?, "celery@rust");
+//!     let shutdown = Shutdown::on_signals(false)?;
+//!     let exit_code = Worker::new(config, tasks).run(shutdown).await;
+//!     std::process::exit(exit_code.into())
+//! }
+//! ```
+//!
+//! Messages are acked after their run (late) unless told otherwise, a panic is a failed task, and one
+//! supervisor comes back by itself after every kind of connection loss.
 
+mod amqp;
+mod banner;
+mod broker_url;
+mod connection;
+mod log_format;
+mod nodename;
+mod origin;
+mod producer;
+mod registry;
+mod shutdown;
+mod task;
+pub mod worker;
+
+pub use banner::banner;
+pub use broker_url::{BrokerUrl, BrokerUrlError};
+pub use connection::BrokerError;
+pub use log_format::{CeleryFormat, TaskFields};
+pub use nodename::nodename;
+pub use origin::{hostname, sender};
+pub use producer::{Producer, ProducerConfig, PublishError};
+pub use registry::{RegisteredTask, Registry, TaskOptions};
+pub use shutdown::{Shutdown, ShutdownHandle, Stage};
+pub use task::{Exception, Outcome, Request, TaskError, TaskResult};
+pub use worker::{Status, Worker, WorkerConfig};

@@ -1,0 +1,192 @@
+//! Connections, channels and the declarations every Celery program shares (contract A.1, B.2, B.3).
+
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::{FieldTable, LongString, ShortString};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+
+use crate::broker_url::BrokerUrl;
+
+/// How long dialling, TLS and login may take together before the attempt counts as failed.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Longest wait between two attempts to reach the broker. Celery waits up to 30 s (contract E.5); a broker
+/// that is back should not stand idle for half a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// What went wrong between this program and its broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// The broker cannot be reached, refuses the login, or ended the connection.
+    #[error("cannot connect to {url}")]
+    Connect {
+        /// The broker's address, without the password.
+        url: String,
+        /// What the socket or the broker said.
+        #[source]
+        source: lapin::Error,
+    },
+    /// The connection was not ready within its time.
+    #[error("cannot connect to {url}: no answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    Timeout {
+        /// The broker's address, without the password.
+        url: String,
+    },
+    /// The broker refused an operation.
+    #[error("the broker refused to {operation}")]
+    Refused {
+        /// What was asked of it, on what.
+        operation: String,
+        /// What the broker said.
+        #[source]
+        source: lapin::Error,
+    },
+    /// A name longer than the 255 bytes that AMQP gives it.
+    #[error("the name `{0}` is longer than the 255 bytes that AMQP allows")]
+    NameTooLong(String),
+}
+
+impl BrokerError {
+    pub(crate) fn refused(operation: impl Into<String>) -> impl FnOnce(lapin::Error) -> Self {
+        let operation = operation.into();
+        move |source| Self::Refused { operation, source }
+    }
+
+    /// The error with its cause, on one line.
+    pub(crate) fn explained(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(source) => format!("{self}: {source}"),
+            None => self.to_string(),
+        }
+    }
+}
+
+/// The wait before the `attempt`th retry, counted from 1: 1, 2, 3 … seconds up to [`LONGEST_WAIT`].
+pub(crate) fn retry_wait(attempt: usize) -> Duration {
+    Duration::from_secs(u64::try_from(attempt).unwrap_or(u64::MAX)).min(LONGEST_WAIT)
+}
+
+/// Dials the `attempt`th alternative of `url`. `name` is what the broker's management shows.
+pub(crate) async fn connect(url: &BrokerUrl, attempt: usize, name: &str) -> Result<Connection, BrokerError> {
+    let properties = ConnectionProperties::default()
+        .with_client_property("product".into(), LongString::from(env!("CARGO_PKG_NAME")))
+        .with_client_property(
+            "product_version".into(),
+            LongString::from(env!("CARGO_PKG_VERSION")),
+        )
+        .with_connection_name(LongString::from(name));
+    match tokio::time::timeout(
+        CONNECT_TIMEOUT,
+        Connection::connect_uri(url.amqp_uri(attempt), properties),
+    )
+    .await
+    {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(source)) => Err(BrokerError::Connect {
+            url: url.shown(attempt),
+            source,
+        }),
+        Err(_elapsed) => Err(BrokerError::Timeout {
+            url: url.shown(attempt),
+        }),
+    }
+}
+
+/// Declares a queue as kombu does — direct durable exchange, durable queue and binding, all three of the
+/// queue's name (contract A.1) — and answers with a channel that can be used.
+///
+/// A queue or exchange that exists with other attributes is used as it is: Python stacks run with
+/// priorities, quorum queues and TTLs, and a drop-in that dies of a 406 is none.
+pub(crate) async fn declare(
+    connection: &Connection,
+    channel: Channel,
+    queue: &str,
+) -> Result<Channel, BrokerError> {
+    let name = short(queue)?;
+    let exchange = channel
+        .exchange_declare(
+            name.clone(),
+            ExchangeKind::Direct,
+            ExchangeDeclareOptions {
+                durable: true,
+                ..ExchangeDeclareOptions::default()
+            },
+            FieldTable::default(),
+        )
+        .await;
+    let channel = as_it_is(connection, channel, exchange, "exchange", queue).await?;
+    let declared = channel
+        .queue_declare(
+            name.clone(),
+            QueueDeclareOptions {
+                durable: true,
+                ..QueueDeclareOptions::default()
+            },
+            FieldTable::default(),
+        )
+        .await
+        .map(drop);
+    let channel = as_it_is(connection, channel, declared, "queue", queue).await?;
+    channel
+        .queue_bind(
+            name.clone(),
+            name.clone(),
+            name,
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+        .map_err(BrokerError::refused(format!("bind queue {queue}")))?;
+    Ok(channel)
+}
+
+async fn as_it_is(
+    connection: &Connection,
+    channel: Channel,
+    declared: lapin::Result<()>,
+    what: &str,
+    name: &str,
+) -> Result<Channel, BrokerError> {
+    match declared {
+        Ok(()) => Ok(channel),
+        Err(error) if is_precondition_failed(&error) => {
+            tracing::warn!("{what} {name} exists with other attributes and is used as it is: {error}");
+            open_channel(connection).await
+        }
+        Err(source) => Err(BrokerError::Refused {
+            operation: format!("declare {what} {name}"),
+            source,
+        }),
+    }
+}
+
+/// Opens a channel.
+pub(crate) async fn open_channel(connection: &Connection) -> Result<Channel, BrokerError> {
+    connection
+        .create_channel()
+        .await
+        .map_err(BrokerError::refused("open a channel"))
+}
+
+/// A name as an AMQP short string.
+pub(crate) fn short(name: &str) -> Result<ShortString, BrokerError> {
+    ShortString::try_new(name).map_err(|_| BrokerError::NameTooLong(name.to_owned()))
+}
+
+fn is_precondition_failed(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(error)
+        if matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_stay_short() {
+        let waits: Vec<u64> = (1..=6).map(|attempt| retry_wait(attempt).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 3, 4, 4, 4]);
+    }
+}

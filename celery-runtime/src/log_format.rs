@@ -1,0 +1,166 @@
+//! Celery's log format for `tracing` (contract E.6).
+
+use std::fmt::{self, Write as _};
+
+use jiff::ZonedDateTime;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Writes `[2026-11-22 10:06:31,510: INFO/MainProcess] message`; within a task `name[id]: ` goes before the
+/// message, as Celery's task logger has it. Fields of the event follow as ` name=value`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CeleryFormat;
+
+/// Formats the fields of the worker's `task` span as `name[id]`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TaskFields;
+
+impl<S, N> FormatEvent<S, N> for CeleryFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let now = ZonedDateTime::now();
+        let millisecond = now.millisecond();
+        write!(
+            writer,
+            "[{},{millisecond:03}: {}/MainProcess] ",
+            now.strftime("%F %T"),
+            level(*event.metadata().level())
+        )?;
+        let task = context
+            .event_scope()
+            .into_iter()
+            .flatten()
+            .find(|span| span.name() == "task");
+        if let Some(task) = task
+            && let Some(fields) = task.extensions().get::<FormattedFields<N>>()
+            && !fields.is_empty()
+        {
+            write!(writer, "{fields}: ")?;
+        }
+        let mut text = Text::default();
+        event.record(&mut text);
+        writeln!(writer, "{}{}", text.message, text.fields)
+    }
+}
+
+impl<'writer> FormatFields<'writer> for TaskFields {
+    fn format_fields<R: tracing_subscriber::field::RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut task = TaskName::default();
+        fields.record(&mut task);
+        if task.name.is_empty() {
+            Ok(())
+        } else {
+            write!(writer, "{}[{}]", task.name, task.id)
+        }
+    }
+}
+
+/// Python's level names.
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG | Level::TRACE => "DEBUG",
+    }
+}
+
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(self.fields, " {}={value:?}", field.name());
+        }
+    }
+}
+
+#[derive(Default)]
+struct TaskName {
+    name: String,
+    id: String,
+}
+
+impl Visit for TaskName {
+    fn record_debug(&mut self, _field: &Field, _value: &dyn fmt::Debug) {}
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "task.name" => value.clone_into(&mut self.name),
+            "task.id" => value.clone_into(&mut self.id),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_read_as_celerys() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(CeleryFormat)
+            .fmt_fields(TaskFields)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(queue = "celery", "celery@host ready.");
+            let span = tracing::info_span!(parent: None, "task", task.id = "42", task.name = "demo.say");
+            span.in_scope(|| tracing::info!("hello"));
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let (first, second) = text.trim_end().split_once('\n').unwrap();
+        let (time, first) = first.split_at(25);
+        assert!(
+            jiff::civil::DateTime::strptime("[%F %T,%f:", time).is_ok(),
+            "{time}"
+        );
+        assert_eq!(first, " WARNING/MainProcess] celery@host ready. queue=\"celery\"");
+        assert!(
+            second.ends_with(": INFO/MainProcess] demo.say[42]: hello"),
+            "{second}"
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! One connection's worth of consuming: connection, channel, QoS, declared queues and their consumers.
+
+use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::{FutureExt, StreamExt};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueuePurgeOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection};
+
+use super::WorkerConfig;
+use super::settlement::Delivery;
+use crate::amqp;
+use crate::connection::{self, BrokerError};
+
+/// What comes in over a link.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// A message.
+    Message(Delivery, Box<celery_protocol::Message>),
+    /// The consumer of this generation ended, with the reason where there is one: the connection was lost, or
+    /// the broker cancelled the consumer.
+    Ended(u64, String),
+}
+
+/// A live connection that consumes. Dropped, or lost, it leaves everything unsettled to redelivery.
+///
+/// QoS is per consumer (`global=false`) always: quorum queues and RabbitMQ 4 refuse the other kind, and a value
+/// raised later does not act on a running consumer (contract B.5). So where ETA messages fill the window, the
+/// link consumes anew: messages of a cancelled consumer no longer count, and the new one has a whole window.
+pub(crate) struct Link {
+    connection: Connection,
+    channel: Channel,
+    arrivals: SelectAll<BoxStream<'static, Incoming>>,
+    consumer: u64,
+    tags: Vec<String>,
+}
+
+/// Counts consumers over the life of the process: tags are `None1`, `None2`, … as Celery's are (contract B.3).
+#[derive(Debug, Default)]
+pub(crate) struct TagCounter(u64);
+
+impl TagCounter {
+    fn next(&mut self) -> String {
+        self.0 += 1;
+        format!("None{}", self.0)
+    }
+}
+
+impl Link {
+    /// Connects, declares and consumes: contract B.3, steps 1, 3 and 7.
+    pub(crate) async fn open(
+        config: &WorkerConfig,
+        attempt: usize,
+        tags: &mut TagCounter,
+    ) -> Result<Self, BrokerError> {
+        let connection = connection::connect(&config.broker, attempt, &config.nodename).await?;
+        tracing::info!("Connected to {}", config.broker.shown(attempt));
+        let mut channel = connection::open_channel(&connection).await?;
+        for queue in &config.queues {
+            channel = connection::declare(&connection, channel, queue).await?;
+        }
+        let mut link = Self {
+            connection,
+            channel,
+            arrivals: SelectAll::new(),
+            consumer: 0,
+            tags: Vec::new(),
+        };
+        link.consume(config, tags).await?;
+        Ok(link)
+    }
+
+    /// Empties the queues before anything is consumed; how many messages went (contract B.4, `--purge`).
+    pub(crate) async fn purge(config: &WorkerConfig) -> Result<u32, BrokerError> {
+        let connection = connection::connect(&config.broker, 0, &config.nodename).await?;
+        let mut channel = connection::open_channel(&connection).await?;
+        let mut purged = 0;
+        for queue in &config.queues {
+            channel = connection::declare(&connection, channel, queue).await?;
+            purged += channel
+                .queue_purge(connection::short(queue)?, QueuePurgeOptions::default())
+                .await
+                .map_err(BrokerError::refused(format!("purge queue {queue}")))?;
+        }
+        let _already_closed = connection.close(200, "purged".into()).await;
+        Ok(purged)
+    }
+
+    /// Starts a consumer per queue, each with a window of its own.
+    async fn consume(&mut self, config: &WorkerConfig, tags: &mut TagCounter) -> Result<(), BrokerError> {
+        self.channel
+            .basic_qos(config.prefetch_count(), BasicQosOptions { global: false })
+            .await
+            .map_err(BrokerError::refused("set the prefetch count"))?;
+        self.consumer += 1;
+        for queue in &config.queues {
+            let tag = tags.next();
+            let consumer = self
+                .channel
+                .basic_consume(
+                    connection::short(queue)?,
+                    connection::short(&tag)?,
+                    BasicConsumeOptions::default(),
+                    FieldTable::default(),
+                )
+                .await
+                .map_err(BrokerError::refused(format!("consume from queue {queue}")))?;
+            self.tags.push(tag);
+            self.arrivals.push(arrivals(consumer, self.consumer));
+        }
+        Ok(())
+    }
+
+    /// Consumes anew with a fresh window; what the old consumers have in flight still comes.
+    pub(crate) async fn consume_anew(
+        &mut self,
+        config: &WorkerConfig,
+        tags: &mut TagCounter,
+    ) -> Result<(), BrokerError> {
+        let old = std::mem::take(&mut self.tags);
+        self.consume(config, tags).await?;
+        self.cancel(old).await
+    }
+
+    /// Takes nothing more from the broker.
+    pub(crate) async fn cancel_consumers(&mut self) -> Result<(), BrokerError> {
+        let tags = std::mem::take(&mut self.tags);
+        self.cancel(tags).await?;
+        self.arrivals.clear();
+        Ok(())
+    }
+
+    async fn cancel(&self, tags: Vec<String>) -> Result<(), BrokerError> {
+        for tag in tags {
+            self.channel
+                .basic_cancel(connection::short(&tag)?, BasicCancelOptions::default())
+                .await
+                .map_err(BrokerError::refused(format!("cancel consumer {tag}")))?;
+        }
+        Ok(())
+    }
+
+    /// The next message, or the end of a consumer that still mattered.
+    pub(crate) async fn next(&mut self) -> Incoming {
+        match self.arrivals.next().await {
+            Some(incoming) => incoming,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The generation of consumers that messages come by now.
+    pub(crate) fn consumer(&self) -> u64 {
+        self.consumer
+    }
+
+    /// Closes channel and connection; what is not settled returns to its queue.
+    pub(crate) async fn close(self) {
+        let _already_closed = self.channel.close(200, "goodbye".into()).await;
+        let _already_closed = self.connection.close(200, "goodbye".into()).await;
+    }
+}
+
+fn arrivals(consumer: lapin::Consumer, generation: u64) -> BoxStream<'static, Incoming> {
+    let queue = consumer.queue();
+    let cancelled = Incoming::Ended(
+        generation,
+        format!("the broker cancelled the consumer of queue {queue}"),
+    );
+    consumer
+        .map(move |arrival| match arrival {
+            Ok(mut delivery) => {
+                let body = std::mem::take(&mut delivery.data);
+                let message = amqp::message_from(&delivery.properties, body);
+                Incoming::Message(Delivery::new(&delivery, generation), Box::new(message))
+            }
+            Err(error) => Incoming::Ended(generation, error.to_string()),
+        })
+        .chain(async { cancelled }.into_stream())
+        .boxed()
+}

@@ -1,0 +1,320 @@
+//! The heart of the worker: one loop owns all state and handles one [`Wakeup`] at a time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use celery_protocol::TaskMessage;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+
+use super::WorkerConfig;
+use super::broker::{Incoming, Link, TagCounter};
+use super::log;
+use super::pool::{Finished, Pool};
+use super::schedule::Schedule;
+use super::settlement::{Delivery, Settlement};
+use super::state::{Arrival, State};
+use super::strategy::{self, Disposition};
+use crate::registry::{RegisteredTask, Registry};
+use crate::shutdown::{Shutdown, Stage};
+use crate::task::Request;
+
+/// Everything that can happen to a consuming worker. Events and remote control (contract C and D) get their
+/// variants, `Tick` and `Control`, here.
+#[derive(Debug)]
+enum Wakeup {
+    /// A message has arrived.
+    Delivered(Delivery, Box<celery_protocol::Message>),
+    /// A held message has reached its ETA.
+    Due(Reserved),
+    /// A run has ended.
+    Finished(Finished),
+    /// A settlement has been written to the broker, or could not be.
+    Settled(bool),
+    /// A consumer or the whole connection has ended, and why.
+    Lost(u64, String),
+    /// The shutdown has got to a further stage.
+    Stopping(Stage),
+}
+
+/// A message that waits for a slot or its ETA. Unsettled.
+#[derive(Debug)]
+struct Reserved {
+    delivery: Delivery,
+    message: Box<TaskMessage>,
+    task: Arc<RegisteredTask>,
+}
+
+/// Why [`Consumer::consume`] returned.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The link is gone: connect anew.
+    Lost(String),
+    /// The worker has stopped.
+    Stopped,
+}
+
+/// A worker's state. It outlives connections: runs go on while the broker is away.
+pub(crate) struct Consumer {
+    config: WorkerConfig,
+    registry: Registry,
+    pool: Pool,
+    reserved: VecDeque<Reserved>,
+    schedule: Schedule<Reserved>,
+    /// How many messages of the current consumers are held for their ETA, out of their window.
+    held_in_window: usize,
+    state: State,
+    settling: FuturesUnordered<BoxFuture<'static, bool>>,
+    tags: TagCounter,
+}
+
+impl Consumer {
+    pub(crate) fn new(config: WorkerConfig, registry: Registry) -> Self {
+        Self {
+            pool: Pool::new(config.concurrency),
+            config,
+            registry,
+            reserved: VecDeque::new(),
+            schedule: Schedule::new(),
+            held_in_window: 0,
+            state: State::default(),
+            settling: FuturesUnordered::new(),
+            tags: TagCounter::default(),
+        }
+    }
+
+    /// The tags of this process's consumers.
+    pub(crate) fn tags(&mut self) -> &mut TagCounter {
+        &mut self.tags
+    }
+
+    /// Consumes from `link` until it is lost or the worker has stopped.
+    pub(crate) async fn consume(&mut self, link: &mut Link, shutdown: &mut Shutdown) -> End {
+        loop {
+            let wakeup = tokio::select! {
+                biased;
+                stage = shutdown.reached(Stage::Warm) => Wakeup::Stopping(stage),
+                finished = self.pool.finished() => Wakeup::Finished(finished),
+                Some(sent) = self.settling.next() => Wakeup::Settled(sent),
+                reserved = self.schedule.next() => Wakeup::Due(reserved),
+                incoming = link.next() => match incoming {
+                    Incoming::Message(delivery, message) => Wakeup::Delivered(delivery, message),
+                    Incoming::Ended(consumer, reason) => Wakeup::Lost(consumer, reason),
+                },
+            };
+            if let Err(end) = self.handle(wakeup, link, shutdown).await {
+                return end;
+            }
+        }
+    }
+
+    async fn handle(&mut self, wakeup: Wakeup, link: &mut Link, shutdown: &mut Shutdown) -> Result<(), End> {
+        match wakeup {
+            Wakeup::Delivered(delivery, message) => {
+                self.delivered(delivery, *message);
+                self.keep_window_open(link).await?;
+            }
+            Wakeup::Due(reserved) => self.due(reserved, link),
+            Wakeup::Finished(finished) => {
+                self.finished(finished);
+                self.start_reserved();
+            }
+            Wakeup::Settled(sent) => {
+                if !sent {
+                    tracing::debug!("a settlement could not be sent; the broker delivers the message again");
+                }
+            }
+            Wakeup::Lost(consumer, reason) if consumer == link.consumer() => return Err(End::Lost(reason)),
+            Wakeup::Lost(..) => {}
+            Wakeup::Stopping(stage) => {
+                self.stop(stage, link, shutdown).await;
+                return Err(End::Stopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn delivered(&mut self, delivery: Delivery, message: celery_protocol::Message) {
+        let now = Timestamp::now();
+        match strategy::decide(message, &self.registry, now) {
+            Disposition::Start(message, task) => {
+                log::received(&message);
+                self.reserve(Reserved {
+                    delivery,
+                    message,
+                    task,
+                });
+            }
+            Disposition::Hold(eta, message, task) => {
+                log::received(&message);
+                self.held_in_window += 1;
+                self.schedule.hold(
+                    eta,
+                    Reserved {
+                        delivery,
+                        message,
+                        task,
+                    },
+                );
+            }
+            Disposition::Expired(message) => {
+                log::received(&message);
+                log::discarded(&message);
+                self.settle(delivery, Settlement::Ack);
+            }
+            Disposition::Unregistered(incoming) => {
+                log::unregistered(&incoming, &delivery);
+                self.settle(delivery, Settlement::Reject { requeue: false });
+            }
+            Disposition::Refuse(error) => {
+                log::refused(&error);
+                self.settle(delivery, log::settlement_of(&error));
+            }
+        }
+    }
+
+    fn due(&mut self, reserved: Reserved, link: &Link) {
+        if reserved.delivery.consumer == link.consumer() {
+            self.held_in_window = self.held_in_window.saturating_sub(1);
+        }
+        self.reserve(reserved);
+    }
+
+    /// Runs it at once where a slot is free and nothing waits before it.
+    fn reserve(&mut self, reserved: Reserved) {
+        self.reserved.push_back(reserved);
+        self.start_reserved();
+    }
+
+    fn start_reserved(&mut self) {
+        while self.pool.has_free_slot()
+            && let Some(reserved) = self.reserved.pop_front()
+        {
+            self.start(reserved);
+        }
+    }
+
+    fn start(
+        &mut self,
+        Reserved {
+            delivery,
+            message,
+            task,
+        }: Reserved,
+    ) {
+        if strategy::is_expired(&message, Timestamp::now()) {
+            log::discarded(&message);
+            return self.settle(delivery, Settlement::Ack);
+        }
+        let acks_late = task.acks_late(self.config.acks_late);
+        let request = Request::new(*message, delivery.redelivered);
+        let run = request.run();
+        match self.state.arrived(&run, delivery) {
+            Arrival::New(delivery) => {
+                let unsettled = if acks_late {
+                    Some(delivery)
+                } else {
+                    self.settle(delivery, Settlement::Ack);
+                    None
+                };
+                let token = self.state.started(run, unsettled);
+                self.pool.start(token, &task, request);
+            }
+            Arrival::UnderWay => log::known(&request, "goes on here"),
+            Arrival::Ended(delivery, settlement) => {
+                log::known(&request, "has ended here");
+                self.settle(delivery, settlement);
+            }
+        }
+    }
+
+    fn finished(
+        &mut self,
+        Finished {
+            token,
+            request,
+            outcome,
+            runtime,
+        }: Finished,
+    ) {
+        log::ended(&request, &outcome, runtime);
+        let settlement = Settlement::of(&outcome);
+        if let Some(delivery) = self.state.ended(token, settlement) {
+            self.settle(delivery, settlement);
+        }
+    }
+
+    fn settle(&mut self, delivery: Delivery, settlement: Settlement) {
+        self.settling.push(delivery.settle(settlement));
+    }
+
+    /// Held messages stay in the broker's window. Before they fill it, a new consumer brings a new window.
+    async fn keep_window_open(&mut self, link: &mut Link) -> Result<(), End> {
+        let window = usize::from(self.config.prefetch_count());
+        if window == 0 || self.held_in_window * 2 < window {
+            return Ok(());
+        }
+        self.held_in_window = 0;
+        tracing::debug!(
+            "{} messages wait for their ETA; consuming anew for a free window",
+            self.schedule.len()
+        );
+        link.consume_anew(&self.config, &mut self.tags)
+            .await
+            .map_err(|error| End::Lost(error.explained()))
+    }
+
+    /// Lets go of what the lost link delivered: the broker delivers it again. Runs go on.
+    pub(crate) fn forget_deliveries(&mut self) {
+        self.reserved.clear();
+        self.schedule.clear();
+        self.held_in_window = 0;
+        self.settling.clear();
+    }
+
+    /// While there is no link, runs still end, and their results wait for the redelivery.
+    pub(crate) async fn idle(&mut self) {
+        loop {
+            let finished = self.pool.finished().await;
+            self.finished(finished);
+        }
+    }
+
+    /// Contract E.7. Warm: nothing more is taken, running tasks finish and are acked, what was reserved or
+    /// scheduled returns to the queue. Cold: running tasks are ended and return as well, if acked late.
+    async fn stop(&mut self, stage: Stage, link: &mut Link, shutdown: &mut Shutdown) {
+        if let Err(error) = link.cancel_consumers().await {
+            tracing::debug!("{}", error.explained());
+        }
+        self.reserved.clear();
+        self.schedule.clear();
+        self.drain(stage, shutdown).await;
+        let settled = async { while self.settling.next().await.is_some() {} };
+        let _gone = tokio::time::timeout(self.config.drain_timeout, settled).await;
+    }
+
+    /// Waits for running tasks, up to the drain timeout or a cold shutdown.
+    pub(crate) async fn drain(&mut self, stage: Stage, shutdown: &mut Shutdown) {
+        let deadline = tokio::time::sleep(self.config.drain_timeout);
+        tokio::pin!(deadline);
+        let mut cold = stage == Stage::Cold;
+        while !cold && !self.pool.is_empty() {
+            tokio::select! {
+                finished = self.pool.finished() => self.finished(finished),
+                Some(_sent) = self.settling.next() => {}
+                _cold = shutdown.reached(Stage::Cold) => cold = true,
+                () = &mut deadline => {
+                    tracing::warn!(
+                        "{} tasks did not end within {} s; their messages return to the queue",
+                        self.pool.len(),
+                        self.config.drain_timeout.as_secs()
+                    );
+                    cold = true;
+                }
+            }
+        }
+        self.pool.terminate().await;
+    }
+}

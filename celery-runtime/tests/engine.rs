@@ -1,0 +1,300 @@
+//! The engine against a real broker, with tasks of the test's own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use celery_protocol::{Sender, TaskCall, Value};
+use celery_runtime::{
+    Producer, ProducerConfig, PublishError, Registry, Shutdown, ShutdownHandle, Status, TaskError, TaskOptions,
+    Worker, WorkerConfig, sender,
+};
+use harness::{Broker, Depth, Vhost, eventually};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+const WAIT: Duration = Duration::from_secs(30);
+
+/// A worker in this process whose tasks report what they do.
+struct Rig {
+    vhost: Vhost,
+    producer: Producer,
+    runs: mpsc::UnboundedReceiver<(String, Timestamp)>,
+    stop: ShutdownHandle,
+    worker: JoinSet<u8>,
+    sleeping: Arc<AtomicUsize>,
+}
+
+impl Rig {
+    async fn start(vhost: Vhost, set: impl FnOnce(&mut WorkerConfig)) -> Self {
+        let broker = vhost.amqp_url().parse().expect("a broker URL");
+        let (report, runs) = mpsc::unbounded_channel();
+        let sleeping = Arc::new(AtomicUsize::new(0));
+        let mut registry = Registry::new();
+        let echoed = report.clone();
+        registry.register(TaskOptions::named("demo.echo"), move |request| {
+            let _test_over = echoed.send((request.id().to_owned(), Timestamp::now()));
+            async { Ok(Value::None) }
+        });
+        registry.register(TaskOptions::named("demo.panic"), |_| async { panic!("on purpose") });
+        let tried = report.clone();
+        registry.register(TaskOptions::named("demo.reject_once"), move |request| {
+            let _test_over = tried.send((request.id().to_owned(), Timestamp::now()));
+            async move {
+                if request.redelivered() {
+                    return Ok(Value::None);
+                }
+                Err(TaskError::Reject { requeue: true, reason: "once".to_owned() })
+            }
+        });
+        let counter = Arc::clone(&sleeping);
+        registry.register(TaskOptions::named("demo.sleep"), move |request| {
+            let (counter, report) = (Arc::clone(&counter), report.clone());
+            async move {
+                counter.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                let _test_over = report.send((request.id().to_owned(), Timestamp::now()));
+                Ok(Value::None)
+            }
+        });
+        let mut config = WorkerConfig::new(broker, "celery@rig");
+        set(&mut config);
+        let producer = Producer::start(ProducerConfig {
+            broker: config.broker.clone(),
+            queue: "celery".to_owned(),
+            deadline: Duration::from_secs(10),
+            name: "rig".to_owned(),
+        });
+        let (stop, shutdown) = Shutdown::manual();
+        let worker = Worker::new(config, registry);
+        let mut status = worker.status();
+        let mut running = JoinSet::new();
+        running.spawn(worker.run(shutdown));
+        tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
+            .await
+            .expect("the worker consumes in time")
+            .expect("the worker lives");
+        Self { vhost, producer, runs, stop, worker: running, sleeping }
+    }
+
+    fn call(task: &str) -> TaskCall {
+        TaskCall::new(task, Uuid::new_v4(), &sender_of_the_test())
+    }
+
+    async fn send(&self, call: &TaskCall) -> String {
+        self.producer.send(call).await.expect("the broker takes it");
+        call.id.clone()
+    }
+
+    /// The next run that a task reported.
+    async fn run(&mut self) -> (String, Timestamp) {
+        tokio::time::timeout(WAIT, self.runs.recv()).await.expect("a run in time").expect("the worker lives")
+    }
+
+    async fn queue_is(&self, ready: u64, unacked: u64) {
+        eventually(format!("{ready} ready and {unacked} unacked"), WAIT, || async {
+            match self.vhost.queue("celery").await {
+                depth @ Depth { .. } if (depth.ready, depth.unacked) == (ready, unacked) => Ok(()),
+                depth => Err(format!("{depth:?}")),
+            }
+        })
+        .await;
+    }
+
+    async fn stopped(mut self) -> u8 {
+        self.stop.warm();
+        let ended = tokio::time::timeout(WAIT, self.worker.join_next()).await.expect("an end in time");
+        ended.expect("a worker").expect("no panic in the worker")
+    }
+}
+
+fn sender_of_the_test() -> Sender {
+    sender().clone()
+}
+
+async fn vhost(name: &str) -> Vhost {
+    Broker::shared().await.vhost(name).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_messages_leave_the_window_open() {
+    let mut rig = Rig::start(vhost("eta").await, |config| {
+        config.concurrency = 2;
+        config.prefetch_multiplier = 2;
+    })
+    .await;
+    let eta = Timestamp::now() + SignedDuration::from_secs(4);
+    let mut held = Vec::new();
+    for _ in 0..12 {
+        let mut call = Rig::call("demo.echo");
+        call.eta = Some(eta.to_string());
+        held.push(rig.send(&call).await);
+    }
+    let at_once = rig.send(&Rig::call("demo.echo")).await;
+    let (first, when) = rig.run().await;
+    assert_eq!(first, at_once, "three windows of held messages do not block it");
+    assert!(when < eta);
+    for _ in 0..held.len() {
+        let (id, when) = rig.run().await;
+        assert!(when >= eta, "{id} ran {when}, before its ETA {eta}");
+        held.retain(|known| *known != id);
+    }
+    assert!(held.is_empty());
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_a_failed_task_and_the_worker_goes_on() {
+    let mut rig = Rig::start(vhost("panic").await, |_| {}).await;
+    rig.send(&Rig::call("demo.panic")).await;
+    let id = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, id);
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejected_message_comes_back_and_runs_again() {
+    let mut rig = Rig::start(vhost("reject").await, |_| {}).await;
+    let id = rig.send(&Rig::call("demo.reject_once")).await;
+    assert_eq!((rig.run().await.0, rig.run().await.0), (id.clone(), id));
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_task_leaves_the_queue_and_the_worker_goes_on() {
+    let mut rig = Rig::start(vhost("garbage").await, |_| {}).await;
+    let typed = json!({"content_type": "application/json", "content_encoding": "utf-8"});
+    let task = |name: &str| {
+        let headers = json!({"task": name, "id": "42", "lang": "py"});
+        json!({"content_type": "application/json", "content_encoding": "utf-8", "headers": headers})
+    };
+    for (properties, body) in [
+        (json!({}), &b""[..]),
+        (typed, b"[1]"),
+        (task("no.such.task"), b"[[], {}, null]"),
+        (task("demo.echo"), b"not json"),
+        (task("demo.echo"), b"{}"),
+        (task("demo.echo"), b"[]"),
+        (json!({"content_type": "application/x-python-serialize", "headers": {"task": "demo.echo", "id": "1"}}), b"\x80"),
+    ] {
+        rig.vhost.publish("", "celery", &properties, body).await;
+    }
+    let id = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, id);
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_with_other_arguments_is_used_as_it_is() {
+    let vhost = vhost("priority").await;
+    vhost.declare_queue("celery", &json!({"x-max-priority": 9})).await;
+    let mut rig = Rig::start(vhost, |_| {}).await;
+    let id = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, id);
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_is_declared_anew_by_worker_and_producer() {
+    let mut rig = Rig::start(vhost("deleted").await, |_| {}).await;
+    let first = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, first);
+    rig.vhost.delete_queue("celery").await;
+    let second = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, second);
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// The broker delivers again what was not acked when the connection went; the run it stands for goes on here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
+    let mut rig = Rig::start(vhost("redelivered").await, |_| {}).await;
+    let id = rig.send(&Rig::call("demo.sleep")).await;
+    eventually("the run to start", WAIT, || async {
+        if rig.sleeping.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err("not started".to_owned()) }
+    })
+    .await;
+    rig.vhost.close_all_connections().await;
+    assert_eq!(rig.run().await.0, id);
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.sleeping.load(Ordering::SeqCst), 1);
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_shutdown_returns_running_messages_to_the_queue() {
+    let mut rig = Rig::start(vhost("cold").await, |config| config.concurrency = 1).await;
+    rig.send(&Rig::call("demo.sleep")).await;
+    rig.send(&Rig::call("demo.sleep")).await;
+    rig.queue_is(0, 2).await;
+    rig.stop.cold();
+    let ended = tokio::time::timeout(WAIT, rig.worker.join_next()).await.expect("an end in time");
+    assert_eq!(ended.expect("a worker").expect("no panic"), 0);
+    rig.queue_is(2, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_shutdown_finishes_what_runs_and_returns_what_waits() {
+    let mut rig = Rig::start(vhost("warm").await, |config| config.concurrency = 1).await;
+    rig.send(&Rig::call("demo.sleep")).await;
+    rig.send(&Rig::call("demo.sleep")).await;
+    rig.queue_is(0, 2).await;
+    rig.stop.warm();
+    rig.run().await;
+    let ended = tokio::time::timeout(WAIT, rig.worker.join_next()).await.expect("an end in time");
+    assert_eq!(ended.expect("a worker").expect("no panic"), 0);
+    rig.queue_is(1, 0).await;
+}
+
+/// Celery's default: acked when the run starts, so nothing is left unacked while it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn early_acks_come_before_the_run() {
+    let mut rig = Rig::start(vhost("early").await, |config| config.acks_late = false).await;
+    let id = rig.send(&Rig::call("demo.sleep")).await;
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.run().await.0, id);
+    assert_eq!(rig.stopped().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_without_a_broker_says_so_within_its_deadline() {
+    let mut broker = Broker::start().await;
+    let vhost = broker.vhost("producer").await;
+    let producer = Producer::start(ProducerConfig {
+        broker: vhost.amqp_url().parse().expect("a broker URL"),
+        queue: "celery".to_owned(),
+        deadline: Duration::from_secs(2),
+        name: "test".to_owned(),
+    });
+    producer.send(&Rig::call("demo.echo")).await.expect("the broker takes it");
+
+    broker.freeze();
+    let start = tokio::time::Instant::now();
+    let silent = producer.send(&Rig::call("demo.echo")).await;
+    assert!(matches!(silent, Err(PublishError::Deadline(_))), "{silent:?}");
+    assert!(start.elapsed() < Duration::from_secs(3));
+    broker.thaw();
+
+    broker.stop().await;
+    let gone = eventually("a refusal", WAIT, || async {
+        match producer.send(&Rig::call("demo.echo")).await {
+            Err(error @ PublishError::NotConnected(_)) => Ok(error.to_string()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert!(gone.contains("127.0.0.1") && !gone.contains("guest:guest"), "{gone}");
+    broker.start_again().await;
+    eventually("a confirmed message", WAIT, || async {
+        producer.send(&Rig::call("demo.echo")).await.map_err(|error| error.to_string())
+    })
+    .await;
+    producer.close().await;
+}

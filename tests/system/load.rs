@@ -1,0 +1,113 @@
+//! Requests at a steady rate, and the account of what became of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harness::{Redis, Receiver, eventually};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use crate::services::Api;
+
+pub(crate) const TOKEN: &str = "validDriverToken-0001";
+
+/// How long callbacks and records may take to come after the last request.
+pub(crate) const SETTLE: Duration = Duration::from_secs(60);
+
+/// What the API answered to each request.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Stations whose request was answered 200.
+    pub(crate) accepted: Vec<String>,
+    /// How many were answered 503.
+    pub(crate) unavailable: usize,
+    /// Everything else: a status, or no answer.
+    pub(crate) others: Vec<String>,
+}
+
+/// Requests that go out while the test does something else.
+pub(crate) struct Load {
+    requests: JoinSet<JoinSet<(String, Option<u16>)>>,
+}
+
+impl Load {
+    /// `count` requests, one every `every`, each for a station of its own. None waits for another's answer.
+    pub(crate) fn start(api: Arc<Api>, callback: String, count: usize, every: Duration) -> Self {
+        let mut requests = JoinSet::new();
+        requests.spawn(async move {
+            let mut open = JoinSet::new();
+            let mut tick = interval(every);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+            for _ in 0..count {
+                tick.tick().await;
+                let (api, callback) = (Arc::clone(&api), callback.clone());
+                open.spawn(async move {
+                    let station = Uuid::new_v4().to_string();
+                    let answer = api.authorize(&station, TOKEN, &callback).await;
+                    (station, answer.map(|answer| answer.status))
+                });
+            }
+            open
+        });
+        Self { requests }
+    }
+
+    /// Waits for the last answer.
+    pub(crate) async fn finished(mut self) -> Answers {
+        let mut answers = Answers::default();
+        while let Some(open) = self.requests.join_next().await {
+            for (station, status) in open.expect("the load runs to its end").join_all().await {
+                match status {
+                    Some(200) => answers.accepted.push(station),
+                    Some(503) => answers.unavailable += 1,
+                    other => answers.others.push(format!("{other:?}")),
+                }
+            }
+        }
+        answers
+    }
+}
+
+/// How often each station was called back and recorded.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) callbacks: HashMap<String, usize>,
+    pub(crate) records: HashMap<String, usize>,
+}
+
+impl Account {
+    /// Waits until each of `stations` has a callback and a record at least.
+    pub(crate) async fn of(stations: &[String], receiver: &Receiver, redis: &Redis) -> Self {
+        eventually("a callback and a record of each accepted request", SETTLE, || async {
+            let callbacks: HashMap<String, usize> =
+                receiver.by_station().into_iter().map(|(station, calls)| (station, calls.len())).collect();
+            let mut records = HashMap::new();
+            for record in redis.audit_records().await {
+                *records.entry(record.field("station_id").to_owned()).or_default() += 1;
+            }
+            let lacking = |counts: &HashMap<String, usize>| {
+                stations.iter().filter(|station| !counts.contains_key(*station)).count()
+            };
+            match (lacking(&callbacks), lacking(&records)) {
+                (0, 0) => Ok(Self { callbacks, records }),
+                (called, recorded) => Err(format!(
+                    "of {} accepted, {called} have no callback and {recorded} no record",
+                    stations.len()
+                )),
+            }
+        })
+        .await
+    }
+
+    /// How many callbacks came more than once.
+    pub(crate) fn duplicates(&self) -> usize {
+        self.callbacks.values().map(|calls| calls - 1).sum()
+    }
+}
+
+/// Time since `start`, for the figures that a test prints.
+pub(crate) fn seconds(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64()
+}

@@ -1,0 +1,196 @@
+//! All eight combinations of Python and Rust do the same: HTTP answers, callbacks, audit records.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use futures_util::join;
+use harness::{Broker, Signal, eventually, http};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::services::{Api, By, Cast, Stack};
+
+const WAIT: Duration = Duration::from_secs(30);
+/// `AUTHORIZATION_TIMEOUT_SEC` where the ACL service is not going to answer.
+const HASTY_SECONDS: u32 = 2;
+const TOKEN: &str = "validDriverToken-0001";
+const ACCEPTED: &str = "{\"message\":\"Request is being processed asynchronously. The result will be sent to the provided callback URL.\",\"status\":\"accepted\"}\n";
+
+/// What a case shall lead to.
+struct Expected {
+    token: &'static str,
+    /// The verdict in callback and record; `None`: the request is lost, as Python loses it.
+    status: Option<&'static str>,
+    /// Whether the caller is called back.
+    called_back: bool,
+    callback_status: &'static str,
+}
+
+const fn verdict(status: &'static str) -> Expected {
+    Expected { token: TOKEN, status: Some(status), called_back: true, callback_status: "<Response [200]>" }
+}
+
+/// One request of a case: a station of its own, so that its callback and record are found.
+struct Case {
+    name: &'static str,
+    station: String,
+    callback_url: String,
+    expected: Expected,
+}
+
+impl Case {
+    fn new(name: &'static str, stack: &Stack, path: &str, expected: Expected) -> Self {
+        let callback_url = stack.receiver.url(path);
+        Self { name, station: Uuid::new_v4().to_string(), callback_url, expected }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_eight_combinations_do_the_same() {
+    let mut played = 0;
+    for cast in Cast::all() {
+        let start = Instant::now();
+        play(cast).await;
+        println!("{cast}: all cases as expected, {:.1} s", start.elapsed().as_secs_f64());
+        played += 1;
+    }
+    assert_eq!(played, 8);
+}
+
+async fn play(cast: Cast) {
+    let vhost = Broker::shared().await.vhost("matrix").await;
+    let stack = Stack::start(cast, vhost).await;
+    let broker_url = stack.vhost.amqp_url();
+    let (expired_api, hasty_api) =
+        join!(Api::start(cast.api, &broker_url, 0), Api::start(cast.api, &broker_url, HASTY_SECONDS));
+
+    let mut cases = Vec::new();
+    for (name, path, expected) in [
+        ("allowed", "/allowed", verdict("allowed")),
+        ("not_allowed", "/not-allowed", verdict("not_allowed")),
+        ("invalid token", "/invalid-token", Expected { token: "short", ..verdict("invalid") }),
+        ("expired", "/expired", verdict("unknown")),
+        ("callback 500", "/status/500", Expected { callback_status: "<Response [500]>", ..verdict("allowed") }),
+        ("callback slow", "/slow/1500", verdict("allowed")),
+        ("POST with JSON", "/posted?a=b&c=d", verdict("allowed")),
+    ] {
+        cases.push(Case::new(name, &stack, path, expected));
+    }
+    let invalid_url = Expected {
+        called_back: false,
+        callback_status: "Invalid callback URL",
+        ..verdict("invalid")
+    };
+    let mut case = Case::new("invalid URL", &stack, "/", invalid_url);
+    "http://localhost/callback".clone_into(&mut case.callback_url);
+    cases.push(case);
+
+    for case in cases.iter().filter(|case| case.expected.status == Some("allowed")) {
+        let added = stack.acl.allow(&case.station, TOKEN).await;
+        assert_eq!((added.status, added.text().as_str()), (200, "{\"num_added\":1}\n"), "{cast}");
+    }
+    join_all(cases.iter().map(|case| {
+        let api = if case.name == "expired" { &expired_api } else { &stack.api };
+        request(api, case, cast)
+    }))
+    .await;
+    check(&stack, cast, &cases).await;
+
+    burst(&stack, cast).await;
+    acl_frozen(&stack, &hasty_api, cast).await;
+    acl_gone(stack, cast).await;
+}
+
+async fn request(api: &Api, case: &Case, cast: Cast) {
+    let token = case.expected.token;
+    let answer = if case.name == "POST with JSON" {
+        http::post_json(&api.url(&case.station, token), &json!({ "callback_url": case.callback_url })).await
+    } else {
+        api.authorize(&case.station, token, &case.callback_url).await.expect("an answer")
+    };
+    let shown = (answer.status, answer.header("content-type"), answer.text());
+    assert_eq!(shown, (200, Some("application/json"), ACCEPTED.to_owned()), "{cast}: {}", case.name);
+}
+
+/// Callback and record of each case are what they shall be; nothing else was called back or recorded.
+async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
+    let recorded = cases.iter().filter(|case| case.expected.status.is_some()).count();
+    let records = eventually(format!("{cast}: {recorded} audit records"), WAIT, || async {
+        let records = stack.redis.audit_records().await;
+        if records.len() == recorded { Ok(records) } else { Err(format!("{records:?}")) }
+    })
+    .await;
+    let callbacks = stack.receiver.by_station();
+    assert_eq!(
+        callbacks.values().map(Vec::len).sum::<usize>(),
+        cases.iter().filter(|case| case.expected.called_back).count(),
+        "{cast}: {callbacks:?}"
+    );
+    for Case { name, station, callback_url, expected } in cases {
+        let token = expected.token;
+        let Some(status) = expected.status else { continue };
+        if expected.called_back {
+            let callback = &callbacks[station][0];
+            assert_eq!(callback.method, "POST", "{cast}: {name}");
+            assert_eq!(stack.receiver.url(&callback.target), *callback_url, "{cast}: {name}");
+            let body = format!(
+                "{{\"station_id\": \"{station}\", \"driver_token\": \"{token}\", \"status\": \"{status}\"}}"
+            );
+            assert_eq!(String::from_utf8_lossy(&callback.body), body, "{cast}: {name}");
+            assert_eq!(callback.header("content-type"), Some("application/json"), "{cast}: {name}");
+        }
+        let record = records
+            .iter()
+            .find(|record| record.field("station_id") == *station)
+            .unwrap_or_else(|| panic!("{cast}: {name} is not recorded"));
+        let fields: BTreeMap<&str, &str> =
+            record.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let wanted = BTreeMap::from([
+            ("station_id", station.as_str()),
+            ("driver_token", token),
+            ("status", status),
+            ("callback_status", expected.callback_status),
+            ("callback_url", callback_url.as_str()),
+        ]);
+        assert_eq!(fields, wanted, "{cast}: {name}");
+        let start_ns = record.key.strip_prefix("log:authorize:").and_then(|rest| rest.split(':').next());
+        assert!(start_ns.is_some_and(|ns| ns.len() == 19 && ns.bytes().all(|b| b.is_ascii_digit())));
+        assert!(record.key.ends_with(&format!(":{station}:{token}")), "{cast}: {}", record.key);
+    }
+    stack.receiver.clear();
+    stack.redis.clear_audit_records().await;
+}
+
+/// 200 requests at once are all accepted, called back once and recorded once.
+async fn burst(stack: &Stack, cast: Cast) {
+    let cases: Vec<Case> =
+        (0..200).map(|n| Case::new("burst", stack, &format!("/burst?n={n}"), verdict("allowed"))).collect();
+    join_all(cases.iter().map(|case| stack.acl.allow(&case.station, TOKEN))).await;
+    join_all(cases.iter().map(|case| request(&stack.api, case, cast))).await;
+    check(stack, cast, &cases).await;
+}
+
+/// An ACL service that does not answer: `unknown` when the time is up.
+async fn acl_frozen(stack: &Stack, hasty_api: &Api, cast: Cast) {
+    let case = Case::new("ACL silent", stack, "/acl-silent", verdict("unknown"));
+    stack.acl.process.signal_group(Signal::STOP);
+    request(hasty_api, &case, cast).await;
+    check(stack, cast, std::slice::from_ref(&case)).await;
+    stack.acl.process.signal_group(Signal::CONT);
+}
+
+/// An ACL service that is gone: Python loses the request, ours says `unknown` (docs/MIGRATION.md).
+async fn acl_gone(stack: Stack, cast: Cast) {
+    let expected = match cast.worker {
+        By::Rust => verdict("unknown"),
+        By::Python => Expected { status: None, called_back: false, ..verdict("unknown") },
+    };
+    let case = Case::new("ACL down", &stack, "/acl-down", expected);
+    stack.acl.process.kill();
+    request(&stack.api, &case, cast).await;
+    if cast.worker == By::Python {
+        stack.worker.wait_for_line("raised unexpected: ConnectionError", WAIT).await;
+    }
+    check(&stack, cast, std::slice::from_ref(&case)).await;
+}
