@@ -79,8 +79,13 @@ impl Shutdown {
 
     /// Waits until the shutdown has got to `stage` or further.
     pub(crate) async fn reached(&mut self, stage: Stage) -> Stage {
-        match self.state.wait_for(|reached| reached.stage >= stage).await {
-            Ok(reached) => reached.stage,
+        let stage = self
+            .state
+            .wait_for(|reached| reached.stage >= stage)
+            .await
+            .map(|reached| reached.stage);
+        match stage {
+            Ok(stage) => stage,
             Err(_sender_gone) => std::future::pending().await,
         }
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use celery_protocol::{Sender, TaskCall, Value};
+use celery_protocol::{TaskCall, Value};
 use celery_runtime::{
-    Producer, ProducerConfig, PublishError, Registry, Shutdown, ShutdownHandle, Status, TaskError, TaskOptions,
-    Worker, WorkerConfig, sender,
+    Producer, ProducerConfig, PublishError, Registry, Shutdown, ShutdownHandle, Status, TaskError,
+    TaskOptions, Worker, WorkerConfig, sender,
 };
 use harness::{Broker, Depth, Vhost, eventually};
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,9 @@ impl Rig {
             let _test_over = echoed.send((request.id().to_owned(), Timestamp::now()));
             async { Ok(Value::None) }
         });
-        registry.register(TaskOptions::named("demo.panic"), |_| async { panic!("on purpose") });
+        registry.register(TaskOptions::named("demo.panic"), |_| async {
+            panic!("on purpose")
+        });
         let tried = report.clone();
         registry.register(TaskOptions::named("demo.reject_once"), move |request| {
             let _test_over = tried.send((request.id().to_owned(), Timestamp::now()));
@@ -47,7 +49,10 @@ impl Rig {
                 if request.redelivered() {
                     return Ok(Value::None);
                 }
-                Err(TaskError::Reject { requeue: true, reason: "once".to_owned() })
+                Err(TaskError::Reject {
+                    requeue: true,
+                    reason: "once".to_owned(),
+                })
             }
         });
         let counter = Arc::clone(&sleeping);
@@ -77,11 +82,18 @@ impl Rig {
             .await
             .expect("the worker consumes in time")
             .expect("the worker lives");
-        Self { vhost, producer, runs, stop, worker: running, sleeping }
+        Self {
+            vhost,
+            producer,
+            runs,
+            stop,
+            worker: running,
+            sleeping,
+        }
     }
 
     fn call(task: &str) -> TaskCall {
-        TaskCall::new(task, Uuid::new_v4(), &sender_of_the_test())
+        TaskCall::new(task, Uuid::new_v4().to_string(), sender())
     }
 
     async fn send(&self, call: &TaskCall) -> String {
@@ -91,7 +103,10 @@ impl Rig {
 
     /// The next run that a task reported.
     async fn run(&mut self) -> (String, Timestamp) {
-        tokio::time::timeout(WAIT, self.runs.recv()).await.expect("a run in time").expect("the worker lives")
+        tokio::time::timeout(WAIT, self.runs.recv())
+            .await
+            .expect("a run in time")
+            .expect("the worker lives")
     }
 
     async fn queue_is(&self, ready: u64, unacked: u64) {
@@ -106,13 +121,11 @@ impl Rig {
 
     async fn stopped(mut self) -> u8 {
         self.stop.warm();
-        let ended = tokio::time::timeout(WAIT, self.worker.join_next()).await.expect("an end in time");
+        let ended = tokio::time::timeout(WAIT, self.worker.join_next())
+            .await
+            .expect("an end in time");
         ended.expect("a worker").expect("no panic in the worker")
     }
-}
-
-fn sender_of_the_test() -> Sender {
-    sender().clone()
 }
 
 async fn vhost(name: &str) -> Vhost {
@@ -181,7 +194,10 @@ async fn what_is_no_task_leaves_the_queue_and_the_worker_goes_on() {
         (task("demo.echo"), b"not json"),
         (task("demo.echo"), b"{}"),
         (task("demo.echo"), b"[]"),
-        (json!({"content_type": "application/x-python-serialize", "headers": {"task": "demo.echo", "id": "1"}}), b"\x80"),
+        (
+            json!({"content_type": "application/x-python-serialize", "headers": {"task": "demo.echo", "id": "1"}}),
+            b"\x80",
+        ),
     ] {
         rig.vhost.publish("", "celery", &properties, body).await;
     }
@@ -218,7 +234,11 @@ async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
     let mut rig = Rig::start(vhost("redelivered").await, |_| {}).await;
     let id = rig.send(&Rig::call("demo.sleep")).await;
     eventually("the run to start", WAIT, || async {
-        if rig.sleeping.load(Ordering::SeqCst) == 1 { Ok(()) } else { Err("not started".to_owned()) }
+        if rig.sleeping.load(Ordering::SeqCst) == 1 {
+            Ok(())
+        } else {
+            Err("not started".to_owned())
+        }
     })
     .await;
     rig.vhost.close_all_connections().await;
@@ -235,7 +255,9 @@ async fn a_cold_shutdown_returns_running_messages_to_the_queue() {
     rig.send(&Rig::call("demo.sleep")).await;
     rig.queue_is(0, 2).await;
     rig.stop.cold();
-    let ended = tokio::time::timeout(WAIT, rig.worker.join_next()).await.expect("an end in time");
+    let ended = tokio::time::timeout(WAIT, rig.worker.join_next())
+        .await
+        .expect("an end in time");
     assert_eq!(ended.expect("a worker").expect("no panic"), 0);
     rig.queue_is(2, 0).await;
 }
@@ -248,7 +270,9 @@ async fn a_warm_shutdown_finishes_what_runs_and_returns_what_waits() {
     rig.queue_is(0, 2).await;
     rig.stop.warm();
     rig.run().await;
-    let ended = tokio::time::timeout(WAIT, rig.worker.join_next()).await.expect("an end in time");
+    let ended = tokio::time::timeout(WAIT, rig.worker.join_next())
+        .await
+        .expect("an end in time");
     assert_eq!(ended.expect("a worker").expect("no panic"), 0);
     rig.queue_is(1, 0).await;
 }
@@ -273,7 +297,10 @@ async fn a_producer_without_a_broker_says_so_within_its_deadline() {
         deadline: Duration::from_secs(2),
         name: "test".to_owned(),
     });
-    producer.send(&Rig::call("demo.echo")).await.expect("the broker takes it");
+    producer
+        .send(&Rig::call("demo.echo"))
+        .await
+        .expect("the broker takes it");
 
     broker.freeze();
     let start = tokio::time::Instant::now();
@@ -290,10 +317,16 @@ async fn a_producer_without_a_broker_says_so_within_its_deadline() {
         }
     })
     .await;
-    assert!(gone.contains("127.0.0.1") && !gone.contains("guest:guest"), "{gone}");
+    assert!(
+        gone.contains("127.0.0.1") && !gone.contains("guest:guest"),
+        "{gone}"
+    );
     broker.start_again().await;
     eventually("a confirmed message", WAIT, || async {
-        producer.send(&Rig::call("demo.echo")).await.map_err(|error| error.to_string())
+        producer
+            .send(&Rig::call("demo.echo"))
+            .await
+            .map_err(|error| error.to_string())
     })
     .await;
     producer.close().await;

@@ -118,24 +118,14 @@ impl Link {
     ) -> Result<(), BrokerError> {
         let old = std::mem::take(&mut self.tags);
         self.consume(config, tags).await?;
-        self.cancel(old).await
+        cancel(&self.channel, old).await
     }
 
     /// Takes nothing more from the broker.
     pub(crate) async fn cancel_consumers(&mut self) -> Result<(), BrokerError> {
         let tags = std::mem::take(&mut self.tags);
-        self.cancel(tags).await?;
+        cancel(&self.channel, tags).await?;
         self.arrivals.clear();
-        Ok(())
-    }
-
-    async fn cancel(&self, tags: Vec<String>) -> Result<(), BrokerError> {
-        for tag in tags {
-            self.channel
-                .basic_cancel(connection::short(&tag)?, BasicCancelOptions::default())
-                .await
-                .map_err(BrokerError::refused(format!("cancel consumer {tag}")))?;
-        }
         Ok(())
     }
 
@@ -176,4 +166,14 @@ fn arrivals(consumer: lapin::Consumer, generation: u64) -> BoxStream<'static, In
         })
         .chain(async { cancelled }.into_stream())
         .boxed()
+}
+
+async fn cancel(channel: &Channel, tags: Vec<String>) -> Result<(), BrokerError> {
+    for tag in tags {
+        channel
+            .basic_cancel(connection::short(&tag)?, BasicCancelOptions::default())
+            .await
+            .map_err(BrokerError::refused(format!("cancel consumer {tag}")))?;
+    }
+    Ok(())
 }
