@@ -1,1 +1,262 @@
+//! The arguments of the `authorize` task, bound as CPython binds those of
+//! `def authorize(station_id, driver_token, callback_url, expiry_time_ns)`, and what it makes of wrong ones.
 
+mod expiry;
+
+use celery_protocol::{Dict, Text, Value};
+
+pub use self::expiry::Expiry;
+
+/// The parameters, in order.
+const PARAMETERS: [&str; 4] = ["station_id", "driver_token", "callback_url", "expiry_time_ns"];
+
+/// The name under which the task is known to Celery.
+pub const TASK_NAME: &str = "authorization_worker.tasks.authorize";
+
+/// The exception that Python raises for wrong arguments; the task fails with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{class}: {message}")]
+pub struct ArgumentError {
+    /// The exception's class, such as `TypeError`.
+    pub class: &'static str,
+    /// Its text.
+    pub message: String,
+}
+
+impl ArgumentError {
+    fn new(class: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+        }
+    }
+}
+
+/// One value per parameter, of whatever type the message had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arguments {
+    /// Which station asks.
+    pub station_id: Value,
+    /// For which driver.
+    pub driver_token: Value,
+    /// Where the verdict goes.
+    pub callback_url: Value,
+    /// Until when a verdict is of use, in nanoseconds since 1970.
+    pub expiry_time_ns: Value,
+}
+
+impl Arguments {
+    /// Binds `authorize(*args, **kwargs)`. CPython's order: names that are unknown or given twice, too many positions, then
+    /// missing ones (CPython 3.11 `Python/ceval.c`: `initialize_locals`).
+    pub fn bind(args: &Value, kwargs: &Dict) -> Result<Self, ArgumentError> {
+        let positional = positional(args)?;
+        let given = positional.len();
+        let mut bound: [Option<Value>; 4] = [const { None }; 4];
+        for (slot, value) in bound.iter_mut().zip(positional) {
+            *slot = Some(value);
+        }
+        for (name, value) in kwargs {
+            let Some(index) = PARAMETERS.iter().position(|parameter| *name == *parameter) else {
+                return Err(type_error(format!(
+                    "authorize() got an unexpected keyword argument '{name}'"
+                )));
+            };
+            if bound[index].is_some() {
+                return Err(type_error(format!(
+                    "authorize() got multiple values for argument '{name}'"
+                )));
+            }
+            bound[index] = Some(value.clone());
+        }
+        if given > PARAMETERS.len() {
+            let message = format!("authorize() takes 4 positional arguments but {given} were given");
+            return Err(type_error(message));
+        }
+        match bound {
+            [
+                Some(station_id),
+                Some(driver_token),
+                Some(callback_url),
+                Some(expiry_time_ns),
+            ] => Ok(Self {
+                station_id,
+                driver_token,
+                callback_url,
+                expiry_time_ns,
+            }),
+            bound => {
+                let missing = PARAMETERS.iter().zip(&bound).filter(|(_, value)| value.is_none());
+                Err(missing_arguments(
+                    &missing.map(|(name, _)| *name).collect::<Vec<_>>(),
+                ))
+            }
+        }
+    }
+
+    /// The station as an ACL URL and the log have it, if it is a UUID: typed, or text of the form 8-4-4-4-12, which keeps
+    /// its case.
+    pub fn station_uuid(&self) -> Option<String> {
+        match &self.station_id {
+            Value::Uuid(uuid) => Some(uuid.to_string()),
+            Value::Text(text) => {
+                let text = text.as_str().filter(|text| text.len() == 36)?;
+                uuid::Uuid::try_parse(text).is_ok().then(|| text.to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The token, if it is a text.
+    pub fn token(&self) -> Result<&Text, ArgumentError> {
+        match &self.driver_token {
+            Value::Text(token) => Ok(token),
+            Value::Bytes(_) => Err(type_error("cannot use a string pattern on a bytes-like object")),
+            other => {
+                let message = format!(
+                    "expected string or bytes-like object, got '{}'",
+                    other.type_name()
+                );
+                Err(type_error(message))
+            }
+        }
+    }
+
+    /// The callback URL, if it is a text.
+    pub fn url(&self) -> Result<&Text, ArgumentError> {
+        self.callback_url.as_text().ok_or_else(|| {
+            let message = format!(
+                "'{}' object has no attribute 'lower'",
+                self.callback_url.type_name()
+            );
+            ArgumentError::new("AttributeError", message)
+        })
+    }
+
+    /// When a verdict comes too late, if that is a number.
+    pub fn expiry(&self) -> Result<Expiry, ArgumentError> {
+        Expiry::of(&self.expiry_time_ns)
+    }
+}
+
+/// The items of whatever stands after `*`: a text gives characters, a dict keys.
+fn positional(args: &Value) -> Result<Vec<Value>, ArgumentError> {
+    Ok(match args {
+        Value::List(items) | Value::Tuple(items) => items.clone(),
+        Value::Text(text) => text
+            .code_points()
+            .map(|c| Value::Text([c].into_iter().collect()))
+            .collect(),
+        Value::Bytes(bytes) => bytes.iter().map(|byte| Value::Int((*byte).into())).collect(),
+        Value::Dict(dict) => dict.iter().map(|(key, _)| Value::Text(key.clone())).collect(),
+        other => {
+            let kind = other.type_name();
+            let message = format!("{TASK_NAME}() argument after * must be an iterable, not {kind}");
+            return Err(type_error(message));
+        }
+    })
+}
+
+fn missing_arguments(names: &[&str]) -> ArgumentError {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    let (plural, list) = match quoted.as_slice() {
+        [one] => ("", one.clone()),
+        [one, other] => ("s", format!("{one} and {other}")),
+        [first @ .., last] => ("s", format!("{}, and {last}", first.join(", "))),
+        [] => ("s", String::new()),
+    };
+    let count = names.len();
+    type_error(format!(
+        "authorize() missing {count} required positional argument{plural}: {list}"
+    ))
+}
+
+fn type_error(message: impl Into<String>) -> ArgumentError {
+    ArgumentError::new("TypeError", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(args: Value, kwargs: &[(&str, Value)]) -> Result<Arguments, String> {
+        let kwargs = kwargs
+            .iter()
+            .map(|(name, value)| (*name, value.clone()))
+            .collect();
+        Arguments::bind(&args, &kwargs).map_err(|error| error.to_string())
+    }
+
+    fn three() -> Value {
+        Value::from(vec!["station", "token", "url"])
+    }
+
+    #[test]
+    fn by_position_and_by_name() {
+        let bound = bind(three(), &[("expiry_time_ns", Value::Int(1))]).unwrap();
+        assert_eq!(bound.callback_url, Value::from("url"));
+        assert_eq!(bound.expiry_time_ns, Value::Int(1));
+    }
+
+    #[test]
+    fn wrong_calls_raise_what_cpython_raises() {
+        let cases = [
+            (
+                three(),
+                vec![],
+                "missing 1 required positional argument: 'expiry_time_ns'",
+            ),
+            (
+                Value::from(vec!["a", "b"]),
+                vec![],
+                "missing 2 required positional arguments: 'callback_url' and 'expiry_time_ns'",
+            ),
+            (three(), vec!["url"], "got an unexpected keyword argument 'url'"),
+            (
+                three(),
+                vec!["station_id"],
+                "got multiple values for argument 'station_id'",
+            ),
+            (
+                Value::from(vec!["a"; 5]),
+                vec![],
+                "takes 4 positional arguments but 5 were given",
+            ),
+            (
+                Value::from(vec!["a"; 5]),
+                vec!["x"],
+                "got an unexpected keyword argument 'x'",
+            ),
+        ];
+        for (args, names, expected) in cases {
+            let kwargs: Vec<_> = names.into_iter().map(|name| (name, Value::None)).collect();
+            assert_eq!(
+                bind(args, &kwargs).unwrap_err(),
+                format!("TypeError: authorize() {expected}")
+            );
+        }
+    }
+
+    #[test]
+    fn stations_are_uuids_as_the_services_write_them() {
+        let station = |value: Value| {
+            let args = Value::List(vec![value, Value::None, Value::None, Value::None]);
+            bind(args, &[]).unwrap().station_uuid()
+        };
+        let lower = "5e3a0000-0000-4000-8000-00000000000a";
+        assert_eq!(
+            station(Value::Uuid(lower.parse().unwrap())).as_deref(),
+            Some(lower)
+        );
+        let upper = lower.to_uppercase();
+        assert_eq!(station(Value::from(upper.as_str())), Some(upper));
+        for other in [
+            "",
+            "x",
+            "5e3a0000000040008000000000000001",
+            "{5e3a0000-0000-4000-8000-00000000000a}",
+        ] {
+            assert_eq!(station(Value::from(other)), None, "{other}");
+        }
+        assert_eq!(station(Value::Int(7)), None);
+    }
+}

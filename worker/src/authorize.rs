@@ -1,1 +1,163 @@
+//! One authorization from top to bottom (behaviour 5): expired? valid? allowed? Then the callback, then the record.
 
+use std::time::Duration;
+
+use celery_protocol::{Dict, Value, json};
+use tracing::warn;
+
+use crate::acl_client::AclClient;
+use crate::arguments::{ArgumentError, Arguments};
+use crate::audit_log::{self, AuditLog, AuditRecord, AuditSink};
+use crate::callback::CallbackClient;
+use crate::callback_status::CallbackStatus;
+use crate::callback_url::{self, Judgement};
+use crate::driver_token;
+use crate::verdict::Verdict;
+
+/// Decides, calls back and records.
+#[derive(Debug)]
+pub struct Authorizer<S> {
+    acl: AclClient,
+    callbacks: CallbackClient,
+    audit_log: AuditLog<S>,
+}
+
+/// What the arguments alone tell.
+enum Decision {
+    /// The verdict.
+    Given(Verdict),
+    /// The verdict for arguments that Python fails over, and how it fails.
+    Failed(Verdict, ArgumentError),
+    /// Nothing: the ACL service has to be asked, within this time.
+    Open { station_id: String, time_left: Duration },
+}
+
+impl<S: AuditSink> Authorizer<S> {
+    /// An authorizer that works with these three.
+    pub fn new(acl: AclClient, callbacks: CallbackClient, audit_log: AuditLog<S>) -> Self {
+        Self {
+            acl,
+            callbacks,
+            audit_log,
+        }
+    }
+
+    /// Where records go.
+    pub fn audit_log(&self) -> &AuditLog<S> {
+        &self.audit_log
+    }
+
+    /// Runs `authorize(*args, **kwargs)`; `now` is the time at which the task began, in nanoseconds since 1970.
+    ///
+    /// Once the arguments are bound, the caller gets a callback and the log a record, whatever goes wrong. Returns when the
+    /// record is written.
+    ///
+    /// # Errors
+    ///
+    /// The exception that Python raises for wrong arguments.
+    pub async fn authorize(&self, args: &Value, kwargs: &Dict, now: i128) -> Result<(), ArgumentError> {
+        let arguments = Arguments::bind(args, kwargs)?;
+        let url = match arguments.url() {
+            Ok(url) => callback_url::judge_wtf8(url.as_wtf8()),
+            Err(_) => Judgement::Invalid,
+        };
+        let (verdict, result) = match decide(&arguments, &url, now) {
+            Decision::Given(verdict) => (verdict, Ok(())),
+            Decision::Failed(verdict, error) => (verdict, Err(error)),
+            Decision::Open {
+                station_id,
+                time_left,
+            } => (self.ask(&arguments, &station_id, time_left).await, Ok(())),
+        };
+        let callback_status = self.call_back(&arguments, url, verdict).await;
+        self.audit_log
+            .write(&record(&arguments, verdict, &callback_status, now))
+            .await;
+        result
+    }
+
+    async fn ask(&self, arguments: &Arguments, station_id: &str, time_left: Duration) -> Verdict {
+        let Ok(token) = arguments.token() else {
+            return Verdict::Invalid;
+        };
+        match self.acl.is_allowed(station_id, token, time_left).await {
+            Ok(true) => Verdict::Allowed,
+            Ok(false) => Verdict::NotAllowed,
+            Err(error) => {
+                warn!(
+                    station.id = station_id,
+                    "{}; the verdict is unknown",
+                    audit_log::chain(&error)
+                );
+                Verdict::Unknown
+            }
+        }
+    }
+
+    async fn call_back(&self, arguments: &Arguments, url: Judgement, verdict: Verdict) -> CallbackStatus {
+        match url {
+            Judgement::Invalid => CallbackStatus::InvalidUrl,
+            Judgement::Unsendable { text } => CallbackStatus::Unsendable(text),
+            Judgement::Sendable(url) => self.callbacks.post(url, body(arguments, verdict)).await,
+        }
+    }
+}
+
+/// Behaviour 5, in its order. Expiry wins over everything that is invalid.
+fn decide(arguments: &Arguments, url: &Judgement, now: i128) -> Decision {
+    let expiry = match arguments.expiry() {
+        Ok(expiry) => expiry,
+        Err(error) => return Decision::Failed(Verdict::Invalid, error),
+    };
+    if expiry.is_past(now) {
+        return match arguments.url() {
+            Ok(_) => Decision::Given(Verdict::Unknown),
+            Err(error) => Decision::Failed(Verdict::Unknown, error),
+        };
+    }
+    let token = match (arguments.token(), arguments.url()) {
+        (Ok(token), Ok(_)) => token,
+        (Err(error), _) | (_, Err(error)) => return Decision::Failed(Verdict::Invalid, error),
+    };
+    if !driver_token::is_valid(token) || matches!(url, Judgement::Invalid) {
+        return Decision::Given(Verdict::Invalid);
+    }
+    let Some(station_id) = arguments.station_uuid() else {
+        return Decision::Given(Verdict::Invalid);
+    };
+    match expiry.left(now) {
+        Ok(time_left) => Decision::Open {
+            station_id,
+            time_left,
+        },
+        Err(error) => Decision::Failed(Verdict::Invalid, error),
+    }
+}
+
+/// The callback's JSON. The token stands in it as the message had it, even if it is no text.
+fn body(arguments: &Arguments, verdict: Verdict) -> String {
+    let station = match &arguments.station_id {
+        text @ Value::Text(_) => text.clone(),
+        other => other.py_str().into(),
+    };
+    let token = match &arguments.driver_token {
+        no_json @ (Value::Bytes(_) | Value::Uuid(_)) => no_json.py_str().into(),
+        other => other.clone(),
+    };
+    let mut body = Dict::new();
+    body.insert("station_id", station);
+    body.insert("driver_token", token);
+    body.insert("status", verdict.as_str());
+    json::to_json(&Value::Dict(body))
+}
+
+fn record(arguments: &Arguments, verdict: Verdict, callback: &CallbackStatus, now: i128) -> AuditRecord {
+    AuditRecord {
+        start_time_ns: now,
+        station_id: arguments.station_id.py_str(),
+        driver_token: arguments.driver_token.py_str(),
+        status: verdict,
+        callback_status: callback.to_string(),
+        callback_url: arguments.callback_url.py_str(),
+    }
+}

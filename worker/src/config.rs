@@ -1,1 +1,239 @@
+//! The worker's configuration, all from the environment.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Uri;
+use service_kit::env::{Reader, Variable};
+
+use crate::acl_client::AclClient;
+use crate::callback::proxy::Proxies;
+use crate::callback::{CallbackClient, tls};
+use crate::target_policy::TargetPolicy;
+
+const AUTHORIZATION_SERVICE_URL: Variable = Variable {
+    name: "AUTHORIZATION_SERVICE_URL",
+    default: Some("http://localhost:5000"),
+    meaning: "where the ACL service is",
+};
+const CALLBACK_TIMEOUT_SEC: Variable = Variable {
+    name: "CALLBACK_TIMEOUT_SEC",
+    default: Some("5"),
+    meaning: "seconds for a whole callback, redirects included",
+};
+const CALLBACK_NETWORKS: Variable = Variable {
+    name: "CALLBACK_NETWORKS",
+    default: Some("any"),
+    meaning: "where callbacks may go: any, public, or networks such as 10.0.0.0/8,192.0.2.7",
+};
+const REDIS_HOST: Variable = Variable {
+    name: "REDIS_HOST",
+    default: None,
+    meaning: "Redis for the audit log; unset: no audit log, unless there is ELASTICSEARCH_URL",
+};
+const REDIS_PORT: Variable = Variable {
+    name: "REDIS_PORT",
+    default: Some("6379"),
+    meaning: "port of REDIS_HOST",
+};
+const ELASTICSEARCH_URL: Variable = Variable {
+    name: "ELASTICSEARCH_URL",
+    default: None,
+    meaning: "Elasticsearch for the audit log, before Redis; not available in this build",
+};
+const ELASTIC_PASSWORD: Variable = Variable {
+    name: "ELASTIC_PASSWORD",
+    default: None,
+    meaning: "password of the user elastic",
+};
+const ELASTICSEARCH_CERTS_PATH: Variable = Variable {
+    name: "ELASTICSEARCH_CERTS_PATH",
+    default: None,
+    meaning: "CA certificate of ELASTICSEARCH_URL",
+};
+const REQUESTS_CA_BUNDLE: Variable = Variable {
+    name: "REQUESTS_CA_BUNDLE",
+    default: None,
+    meaning: "CA certificates to trust in callbacks and the ACL service; unset: Mozilla's",
+};
+const HTTP_PROXY: Variable = Variable {
+    name: "HTTP_PROXY",
+    default: None,
+    meaning: "proxy for http:// URLs, also http_proxy",
+};
+const HTTPS_PROXY: Variable = Variable {
+    name: "HTTPS_PROXY",
+    default: None,
+    meaning: "proxy for https:// URLs, also https_proxy",
+};
+const ALL_PROXY: Variable = Variable {
+    name: "ALL_PROXY",
+    default: None,
+    meaning: "proxy for all URLs, also all_proxy",
+};
+const NO_PROXY: Variable = Variable {
+    name: "NO_PROXY",
+    default: None,
+    meaning: "hosts called without proxy, also no_proxy",
+};
+
+/// Every variable that [`Config::read`] reads, but for the lower-case names of the proxy variables.
+pub const VARIABLES: &[Variable] = &[
+    AUTHORIZATION_SERVICE_URL,
+    CALLBACK_TIMEOUT_SEC,
+    CALLBACK_NETWORKS,
+    REDIS_HOST,
+    REDIS_PORT,
+    ELASTICSEARCH_URL,
+    ELASTIC_PASSWORD,
+    ELASTICSEARCH_CERTS_PATH,
+    REQUESTS_CA_BUNDLE,
+    HTTP_PROXY,
+    HTTPS_PROXY,
+    ALL_PROXY,
+    NO_PROXY,
+];
+
+/// What the `authorize` task needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Base URL of the ACL service, used as it stands.
+    pub authorization_service_url: String,
+    /// For a whole callback.
+    pub callback_timeout: Duration,
+    /// Where callbacks may go.
+    pub callback_networks: TargetPolicy,
+    /// Where records go.
+    pub audit_log: AuditLogConfig,
+    /// CA certificates instead of Mozilla's.
+    pub ca_bundle: Option<PathBuf>,
+    /// Proxies for callbacks and the ACL service.
+    pub proxies: Proxies,
+}
+
+/// Which audit log there is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditLogConfig {
+    /// None.
+    None,
+    /// Redis, database 0.
+    Redis {
+        /// Name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+    },
+}
+
+impl Config {
+    /// Reads [`VARIABLES`]; `reader` collects the mistakes.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            authorization_service_url: read_base_url(reader),
+            callback_timeout: read_callback_timeout(reader),
+            callback_networks: reader.parse(
+                &CALLBACK_NETWORKS,
+                "any, public, or networks such as 10.0.0.0/8,192.0.2.7",
+            ),
+            audit_log: read_audit_log(reader),
+            ca_bundle: read_ca_bundle(reader),
+            proxies: read_proxies(reader),
+        }
+    }
+
+    /// The clients for the ACL service and for callbacks.
+    pub fn clients(&self) -> anyhow::Result<(AclClient, CallbackClient)> {
+        let tls = tls::client_config(self.ca_bundle.as_deref())?;
+        let acl = AclClient::new(self.authorization_service_url.clone(), tls.clone(), &self.proxies)?;
+        let callbacks = CallbackClient::new(
+            self.callback_networks.clone(),
+            Arc::new(tls),
+            &self.proxies,
+            self.callback_timeout,
+        );
+        Ok((acl, callbacks))
+    }
+}
+
+fn read_base_url(reader: &mut Reader<'_>) -> String {
+    let url = reader.text(&AUTHORIZATION_SERVICE_URL);
+    if !is_http(&url, &["http", "https"]) {
+        reader.mistake(
+            &AUTHORIZATION_SERVICE_URL,
+            "expected a URL such as http://localhost:5000",
+        );
+    }
+    url
+}
+
+fn read_callback_timeout(reader: &mut Reader<'_>) -> Duration {
+    let expected = "a whole number of seconds, at least 1";
+    let seconds: u32 = reader.parse(&CALLBACK_TIMEOUT_SEC, expected);
+    if seconds == 0 {
+        reader.mistake(&CALLBACK_TIMEOUT_SEC, format!("is 0, expected {expected}"));
+    }
+    Duration::from_secs(seconds.into())
+}
+
+fn read_audit_log(reader: &mut Reader<'_>) -> AuditLogConfig {
+    if reader.optional(&ELASTICSEARCH_URL).is_some() {
+        let why = "is set, but this build has no Elasticsearch: unset it to log to REDIS_HOST, or not at all";
+        reader.mistake(&ELASTICSEARCH_URL, why);
+    }
+    let port = reader.parse(&REDIS_PORT, "a port from 0 to 65535");
+    match reader.optional(&REDIS_HOST) {
+        Some(host) => AuditLogConfig::Redis { host, port },
+        None => AuditLogConfig::None,
+    }
+}
+
+fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(reader.optional(&REQUESTS_CA_BUNDLE)?);
+    if let Err(error) = std::fs::metadata(&path) {
+        reader.mistake(&REQUESTS_CA_BUNDLE, format!("{}: {error}", path.display()));
+    }
+    Some(path)
+}
+
+fn read_proxies(reader: &mut Reader<'_>) -> Proxies {
+    let proxies = Proxies {
+        http: read_proxy(reader, &HTTP_PROXY, "http_proxy"),
+        https: read_proxy(reader, &HTTPS_PROXY, "https_proxy"),
+        all: read_proxy(reader, &ALL_PROXY, "all_proxy"),
+        no: read_either(reader, &NO_PROXY, "no_proxy"),
+    };
+    proxies
+}
+
+fn read_proxy(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static str) -> String {
+    let proxy = read_either(reader, variable, lower_case);
+    let url = if proxy.contains("://") {
+        proxy.clone()
+    } else {
+        format!("http://{proxy}")
+    };
+    if !proxy.is_empty() && !is_http(&url, &["http"]) {
+        reader.mistake(variable, "expected a proxy such as http://proxy:3128");
+    }
+    proxy
+}
+
+/// The lower-case name wins, as in Python.
+fn read_either(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static str) -> String {
+    let lower_case = Variable {
+        name: lower_case,
+        ..*variable
+    };
+    reader
+        .optional(&lower_case)
+        .or_else(|| reader.optional(variable))
+        .unwrap_or_default()
+}
+
+fn is_http(url: &str, schemes: &[&str]) -> bool {
+    url.parse::<Uri>().is_ok_and(|url| {
+        url.host().is_some_and(|host| !host.is_empty())
+            && url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme))
+    })
+}

@@ -10,3 +10,4 @@ pub mod callback_url;
 pub mod config;
 pub mod driver_token;
 pub mod target_policy;
+pub mod verdict;
