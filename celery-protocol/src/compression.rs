@@ -27,9 +27,6 @@ pub enum Compression {
 /// Why a body cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum CompressionError {
-    /// kombu knows no such compression.
-    #[error("unknown compression {0}")]
-    Unknown(String),
     /// More than [`MAX_BODY`] bytes.
     #[error("the body unpacks to more than {MAX_BODY} bytes")]
     TooLarge,
@@ -72,13 +69,17 @@ impl Compression {
     /// # Errors
     /// [`CompressionError::Corrupt`] and [`CompressionError::TooLarge`].
     pub fn decompress(self, body: &[u8]) -> Result<Vec<u8>, CompressionError> {
-        let corrupt = |source| CompressionError::Corrupt { compression: self, source };
+        let corrupt = |source| CompressionError::Corrupt {
+            compression: self,
+            source,
+        };
         match self {
             Compression::Zlib => read(flate2::bufread::ZlibDecoder::new(body), body),
             Compression::Bzip2 => read(bzip2::bufread::MultiBzDecoder::new(body), body),
             Compression::Lzma => {
-                let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY, liblzma::stream::CONCATENATED)
-                    .map_err(|error| corrupt(error.into()))?;
+                let stream =
+                    liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY, liblzma::stream::CONCATENATED)
+                        .map_err(|error| corrupt(error.into()))?;
                 read(liblzma::bufread::XzDecoder::new_stream(body, stream), body)
             }
             Compression::Brotli => read(brotli::Decompressor::new(body, 4096), body),
@@ -98,15 +99,18 @@ impl Compression {
     pub fn compress(self, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut packed = Vec::new();
         match self {
-            Compression::Zlib => {
-                flate2::bufread::ZlibEncoder::new(body, flate2::Compression::default()).read_to_end(&mut packed)?
-            }
+            Compression::Zlib => flate2::bufread::ZlibEncoder::new(body, flate2::Compression::default())
+                .read_to_end(&mut packed)?,
             Compression::Bzip2 => {
                 bzip2::bufread::BzEncoder::new(body, bzip2::Compression::best()).read_to_end(&mut packed)?
             }
             Compression::Lzma => liblzma::bufread::XzEncoder::new(body, 6).read_to_end(&mut packed)?,
-            Compression::Brotli => brotli::CompressorReader::new(body, 4096, 11, 22).read_to_end(&mut packed)?,
-            Compression::Zstd => zstd::stream::read::Encoder::with_buffer(body, 3)?.read_to_end(&mut packed)?,
+            Compression::Brotli => {
+                brotli::CompressorReader::new(body, 4096, 11, 22).read_to_end(&mut packed)?
+            }
+            Compression::Zstd => {
+                zstd::stream::read::Encoder::with_buffer(body, 3)?.read_to_end(&mut packed)?
+            }
         };
         Ok(packed)
     }

@@ -21,38 +21,76 @@ pub(crate) enum NoContent {
 
 /// The body without its compression; an empty or null header means none.
 pub(crate) fn uncompressed(message: &Message) -> Result<Cow<'_, [u8]>, DecodeError> {
-    let undecodable = |exception| DecodeError::Undecodable { exception, context: context(&message.properties) };
-    let header = message.properties.headers.get("compression").map_or(Value::None, Value::from);
+    let undecodable = |exception| DecodeError::Undecodable {
+        exception,
+        context: context(&message.properties),
+    };
+    let header = message
+        .properties
+        .headers
+        .get("compression")
+        .map_or(Value::None, Value::from);
     if !header.is_truthy() {
         return Ok(Cow::Borrowed(&message.body));
     }
     let Some(compression) = header.as_str().and_then(Compression::from_header) else {
-        return Err(undecodable(format!("KeyError({})", header.py_repr())));
+        return Err(undecodable(match header {
+            Value::List(_) | Value::Dict(_) => {
+                format!("TypeError(\"unhashable type: '{}'\")", header.type_name())
+            }
+            _ => format!("KeyError({})", header.py_repr()),
+        }));
     };
+    if message
+        .properties
+        .content_encoding
+        .as_deref()
+        .is_some_and(is_latin_1)
+    {
+        // py-amqp has made text of it.
+        return Err(undecodable(
+            "TypeError(\"a bytes-like object is required, not 'str'\")".to_owned(),
+        ));
+    }
     match compression.decompress(&message.body) {
         Ok(body) => Ok(Cow::Owned(body)),
-        Err(error) => Err(undecodable(exception(compression, &error))),
+        Err(error) => Err(undecodable(exception(&error))),
     }
 }
 
-fn exception(compression: Compression, error: &CompressionError) -> String {
-    let text = match error {
-        CompressionError::Corrupt { source, .. } => source.to_string(),
-        CompressionError::Unknown(_) | CompressionError::TooLarge => return format!("MemoryError({})", str_repr(&error.to_string())),
+/// Python's exception where its text is stable, else the same class with our decoder's words.
+fn exception(error: &CompressionError) -> String {
+    let CompressionError::Corrupt { compression, source } = error else {
+        return format!("MemoryError({})", str_repr(&error.to_string()));
     };
-    match compression {
-        Compression::Zlib => "error('Error -3 while decompressing data: incorrect header check')".to_owned(),
-        Compression::Bzip2 => format!("OSError({})", str_repr(&text)),
-        Compression::Lzma => format!("LZMAError({})", str_repr(&text)),
-        Compression::Brotli => format!("error({})", str_repr(&text)),
-        Compression::Zstd => format!("ZstdError({})", str_repr(&text)),
-    }
+    let (class, text) = match compression {
+        Compression::Zlib if source.kind() == std::io::ErrorKind::UnexpectedEof => (
+            "error",
+            "Error -5 while decompressing data: incomplete or truncated stream".to_owned(),
+        ),
+        Compression::Zlib => (
+            "error",
+            "Error -3 while decompressing data: incorrect header check".to_owned(),
+        ),
+        Compression::Bzip2 => ("OSError", source.to_string()),
+        Compression::Lzma => ("LZMAError", source.to_string()),
+        Compression::Brotli => ("error", source.to_string()),
+        Compression::Zstd => ("ZstdError", source.to_string()),
+    };
+    format!("{class}({})", str_repr(&text))
 }
 
-/// The value in a body without compression. Only JSON is accepted, as in a default worker; `application/data` passes as
-/// it is, for kombu trusts it.
-pub(crate) fn decode(body: &[u8], properties: &Properties) -> Result<Value, NoContent> {
-    let content_type = properties.content_type.as_deref().filter(|name| !name.is_empty()).unwrap_or("application/data");
+/// The value in a body, which may have been unpacked. Only JSON is accepted, as in a default worker; `application/data`
+/// passes as it is, for kombu trusts it.
+///
+/// JSON is UTF-8, but py-amqp decodes a body by its content encoding if it can, before kombu sees it; so a body that
+/// was not compressed may be Latin-1 (`amqp/abstract_channel.py: dispatch_method`, golden case `v2-latin1-encoding`).
+pub(crate) fn decode(body: &Cow<'_, [u8]>, properties: &Properties) -> Result<Value, NoContent> {
+    let content_type = properties
+        .content_type
+        .as_deref()
+        .filter(|name| !name.is_empty())
+        .unwrap_or("application/data");
     let trusted = matches!(content_type, "application/data" | "application/text");
     if content_type != "application/json" && !trusted {
         let name = match content_type {
@@ -68,24 +106,50 @@ pub(crate) fn decode(body: &[u8], properties: &Properties) -> Result<Value, NoCo
     if body.is_empty() {
         return Ok(Value::Bytes(Vec::new()));
     }
+    let encoding = properties.content_encoding.as_deref();
     if trusted {
-        return charset(body, properties.content_encoding.as_deref());
+        return charset(body, encoding);
     }
-    json::parse(body).map_err(|error| NoContent::Undecodable(format!("DecodeError({})", error.py_repr())))
+    let value = match body {
+        Cow::Borrowed(bytes) if encoding.is_some_and(is_latin_1) => json::parse_text(&from_latin_1(bytes)),
+        _ => json::parse(body),
+    };
+    value.map_err(|error| NoContent::Undecodable(format!("DecodeError({})", error.py_repr())))
 }
 
 /// `codecs.decode(body, encoding)`, for the character sets one meets.
 fn charset(body: &[u8], encoding: Option<&str>) -> Result<Value, NoContent> {
-    let encoding = encoding.filter(|name| !name.is_empty()).unwrap_or("utf-8").to_lowercase();
+    let encoding = encoding
+        .filter(|name| !name.is_empty())
+        .unwrap_or("utf-8")
+        .to_lowercase();
     match encoding.as_str() {
         "binary" | "ascii-8bit" => Ok(Value::Bytes(body.to_vec())),
-        "latin-1" | "latin1" | "iso-8859-1" | "iso8859-1" => Ok(Value::from(body.iter().copied().map(char::from).collect::<String>())),
+        latin_1 if is_latin_1(latin_1) => Ok(Value::from(from_latin_1(body))),
         "utf-8" | "utf8" | "us-ascii" | "ascii" => match std::str::from_utf8(body) {
             Ok(text) if text.is_ascii() || encoding.starts_with("utf") => Ok(Value::from(text)),
-            _ => Err(NoContent::Undecodable(format!("DecodeError(UnicodeDecodeError('{encoding}', b'...'))"))),
+            _ => Err(NoContent::Undecodable(format!(
+                "DecodeError(UnicodeDecodeError('{encoding}', b'...'))"
+            ))),
         },
-        _ => Err(NoContent::Undecodable(format!("DecodeError(LookupError({}))", str_repr(&format!("unknown encoding: {encoding}"))))),
+        _ => Err(NoContent::Undecodable(format!(
+            "DecodeError(LookupError({}))",
+            str_repr(&format!("unknown encoding: {encoding}"))
+        ))),
     }
+}
+
+/// Python's common names of the encoding.
+fn is_latin_1(encoding: &str) -> bool {
+    let name = encoding.to_ascii_lowercase().replace(['_', ' '], "-");
+    matches!(
+        name.as_str(),
+        "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "8859" | "cp819"
+    )
+}
+
+fn from_latin_1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 /// What Celery says of a message it cannot decode: `type:'…' encoding:'…' headers:{…}`. The representations of the
@@ -97,7 +161,14 @@ pub(crate) fn context(properties: &Properties) -> String {
         .iter()
         .map(|(name, value)| {
             let secret = matches!(name, "argsrepr" | "kwargsrepr");
-            (name, if secret { FieldValue::from("...") } else { value.clone() })
+            (
+                name,
+                if secret {
+                    FieldValue::from("...")
+                } else {
+                    value.clone()
+                },
+            )
         })
         .collect();
     format!(

@@ -2,7 +2,11 @@
 
 /// `str(Decimal(text))`, or `None` where Python raises `InvalidOperation`.
 pub(crate) fn canonical(text: &str) -> Option<String> {
-    let cleaned: String = text.trim_matches(is_python_space).chars().filter(|c| *c != '_').collect();
+    let cleaned: String = text
+        .trim_matches(is_python_space)
+        .chars()
+        .filter(|c| *c != '_')
+        .collect();
     let (sign, number) = match cleaned.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", cleaned.strip_prefix('+').unwrap_or(&cleaned)),
@@ -14,7 +18,10 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     for (prefix, name) in [("snan", "sNaN"), ("nan", "NaN")] {
         if let Some(payload) = lower.strip_prefix(prefix) {
             let payload = payload.trim_start_matches('0');
-            return payload.bytes().all(|digit| digit.is_ascii_digit()).then(|| format!("{sign}{name}{payload}"));
+            return payload
+                .bytes()
+                .all(|digit| digit.is_ascii_digit())
+                .then(|| format!("{sign}{name}{payload}"));
         }
     }
     let (coefficient, exponent) = match lower.split_once('e') {
@@ -54,7 +61,9 @@ fn parse_exponent(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    text.parse::<i64>().ok().filter(|exponent| exponent.abs() <= 999_999_999_999_999_999)
+    text.parse::<i64>()
+        .ok()
+        .filter(|exponent| exponent.abs() <= 999_999_999_999_999_999)
 }
 
 /// The to-scientific-string operation of the decimal specification.

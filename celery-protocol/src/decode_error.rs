@@ -80,7 +80,9 @@ impl DecodeError {
     pub fn level(&self) -> Level {
         match self {
             DecodeError::Undecodable { .. } | DecodeError::DisallowedUnidentified { .. } => Level::Critical,
-            DecodeError::Disallowed { .. } | DecodeError::Invalid { .. } | DecodeError::Poison { .. } => Level::Error,
+            DecodeError::Disallowed { .. } | DecodeError::Invalid { .. } | DecodeError::Poison { .. } => {
+                Level::Error
+            }
             DecodeError::NotATask => Level::Warning,
         }
     }

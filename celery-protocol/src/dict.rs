@@ -55,7 +55,10 @@ impl Dict {
 /// Takes time in proportion to the pairs, however many repeat.
 impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Dict {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Dict {
-        let mut items: Vec<(Text, Value)> = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        let mut items: Vec<(Text, Value)> = pairs
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
         if has_repeated_key(&items) {
             items = without_repeats(items);
         }
@@ -65,7 +68,10 @@ impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Dict {
 
 fn has_repeated_key(items: &[(Text, Value)]) -> bool {
     if items.len() <= 16 {
-        return items.iter().enumerate().any(|(i, (key, _))| items.iter().take(i).any(|(earlier, _)| earlier == key));
+        return items
+            .iter()
+            .enumerate()
+            .any(|(i, (key, _))| items.iter().take(i).any(|(earlier, _)| earlier == key));
     }
     let mut keys: Vec<&Text> = items.iter().map(|(key, _)| key).collect();
     keys.sort_unstable();
@@ -112,16 +118,21 @@ mod tests {
     #[test]
     fn the_last_value_wins_at_the_first_place() {
         let dict: Dict = [("a", 1), ("b", 2), ("a", 3)].into_iter().collect();
-        assert_eq!(dict.iter().map(|(key, value)| (key.to_string(), value.as_i64())).collect::<Vec<_>>(), [
-            ("a".to_owned(), Some(3)),
-            ("b".to_owned(), Some(2)),
-        ]);
+        assert_eq!(
+            dict.iter()
+                .map(|(key, value)| (key.to_string(), value.as_i64()))
+                .collect::<Vec<_>>(),
+            [("a".to_owned(), Some(3)), ("b".to_owned(), Some(2)),]
+        );
     }
 
     #[test]
     fn many_repeated_keys_take_linear_time() {
         let dict: Dict = (0..200_000).map(|n| (format!("k{}", n % 100_000), n)).collect();
         assert_eq!(dict.len(), 100_000);
-        assert_eq!(dict.iter().last().and_then(|(_, value)| value.as_i64()), Some(199_999));
+        assert_eq!(
+            dict.iter().last().and_then(|(_, value)| value.as_i64()),
+            Some(199_999)
+        );
     }
 }

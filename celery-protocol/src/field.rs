@@ -246,10 +246,20 @@ impl From<&FieldValue> for Value {
             FieldValue::ShortString(text) => Value::from(text.as_str()),
             FieldValue::Bytes(bytes) => Value::Bytes(bytes.clone()),
             FieldValue::Array(items) => Value::List(items.iter().map(Value::from).collect()),
-            FieldValue::Table(table) => Value::Dict(table.iter().map(|(key, value)| (key, Value::from(value))).collect()),
+            FieldValue::Table(table) => Value::Dict(
+                table
+                    .iter()
+                    .map(|(key, value)| (key, Value::from(value)))
+                    .collect(),
+            ),
             FieldValue::Timestamp(seconds) => {
-                let at = i64::try_from(*seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-                let naive = IsoTime { offset: None, ..IsoTime::from(at.unwrap_or(Timestamp::MAX)) };
+                let at = i64::try_from(*seconds)
+                    .ok()
+                    .and_then(|seconds| Timestamp::from_second(seconds).ok());
+                let naive = IsoTime {
+                    offset: None,
+                    ..IsoTime::from(at.unwrap_or(Timestamp::MAX))
+                };
                 Value::DateTime(naive.isoformat())
             }
         }

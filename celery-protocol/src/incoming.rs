@@ -1,6 +1,8 @@
 //! Decoding in Celery's own order (`celery/worker/consumer/consumer.py: on_task_received`, contract E.2): the name comes
 //! first, so that an unregistered task is refused before its body is read.
 
+use std::borrow::Cow;
+
 use crate::content::{self, NoContent};
 use crate::decode_error::DecodeError;
 use crate::dict::Dict;
@@ -38,8 +40,8 @@ impl Incoming {
         let unpacked = content::uncompressed(&message)?;
         let (task, body) = if let Some(task) = message.properties.headers.get("task") {
             let unpacked = match unpacked {
-                std::borrow::Cow::Borrowed(_) => None,
-                std::borrow::Cow::Owned(body) => Some(body),
+                Cow::Borrowed(_) => None,
+                Cow::Owned(body) => Some(body),
             };
             (Value::from(task), Body::Encoded(unpacked))
         } else {
@@ -51,15 +53,24 @@ impl Incoming {
                 }
                 Ok(_) => return Err(DecodeError::NotATask),
                 Err(NoContent::Undecodable(exception)) => {
-                    return Err(DecodeError::Undecodable { exception, context: context() });
+                    return Err(DecodeError::Undecodable {
+                        exception,
+                        context: context(),
+                    });
                 }
                 Err(NoContent::Disallowed(refusal)) => {
-                    return Err(DecodeError::DisallowedUnidentified { refusal, context: context() });
+                    return Err(DecodeError::DisallowedUnidentified {
+                        refusal,
+                        context: context(),
+                    });
                 }
             }
         };
         if let Value::List(_) | Value::Dict(_) = task {
-            return Err(DecodeError::poison(format!("the task name is a {}", task.type_name())));
+            return Err(DecodeError::poison(format!(
+                "the task name is of type {}",
+                task.type_name()
+            )));
         }
         Ok(Incoming { message, task, body })
     }
@@ -98,8 +109,8 @@ impl Incoming {
             Body::Decoded(dict) if dict.get("args").is_none() => protocol_1(message, &task, dict),
             Body::Decoded(dict) => hybrid(message, &task, dict, Protocol::V1),
             Body::Encoded(unpacked) => {
-                let body = unpacked.as_deref().unwrap_or(&message.body);
-                let value = match content::decode(body, &message.properties) {
+                let body = unpacked.map_or(Cow::Borrowed(message.body.as_slice()), Cow::Owned);
+                let value = match content::decode(&body, &message.properties) {
                     Ok(value) => value,
                     Err(NoContent::Disallowed(refusal)) => return Err(DecodeError::Disallowed { refusal }),
                     Err(NoContent::Undecodable(exception)) => {
@@ -108,7 +119,9 @@ impl Incoming {
                     }
                 };
                 match value {
-                    Value::Dict(dict) if dict.get("args").is_some() => hybrid(message, &task, dict, Protocol::Hybrid),
+                    Value::Dict(dict) if dict.get("args").is_some() => {
+                        hybrid(message, &task, dict, Protocol::Hybrid)
+                    }
                     value if contains_args(&value)? => Err(not_a_mapping()),
                     value => protocol_2(message, &task, value),
                 }
@@ -135,19 +148,30 @@ fn not_three(body: &Value) -> DecodeError {
     let found = match body {
         Value::Bytes(bytes) if bytes.is_empty() => "empty".to_owned(),
         Value::List(items) => format!("a list of {}", items.len()),
-        other => format!("a {}", other.type_name()),
+        other => format!("of type {}", other.type_name()),
     };
-    DecodeError::poison(format!("the body must be a list of args, kwargs and embed, but is {found}"))
+    DecodeError::poison(format!(
+        "the body must be a list of args, kwargs and embed, but is {found}"
+    ))
 }
 
 fn protocol_2(message: Message, task: &Value, body: Value) -> Result<TaskMessage, DecodeError> {
     let headers = &message.properties.headers;
     let fields = |name: &str| headers.get(name).map(Value::from);
     let head = Head::read(task, &fields)?;
-    let Value::List(items) = body else { return Err(not_three(&body)) };
-    let [args, kwargs, embed] = <[Value; 3]>::try_from(items).map_err(|items| not_three(&Value::List(items)))?;
+    let Value::List(items) = body else {
+        return Err(not_three(&body));
+    };
+    let [args, kwargs, embed] =
+        <[Value; 3]>::try_from(items).map_err(|items| not_three(&Value::List(items)))?;
     let embed = Embed::from_value(embed).ok_or_else(bad_embed)?;
-    let parts = Parts { protocol: Protocol::V2, args, kwargs, embed, utc: true };
+    let parts = Parts {
+        protocol: Protocol::V2,
+        args,
+        kwargs,
+        embed,
+        utc: true,
+    };
     let task = head.finish(&fields, parts)?;
     Ok(with_properties(task, message.properties))
 }
@@ -156,7 +180,12 @@ fn bad_embed() -> DecodeError {
     DecodeError::invalid("callbacks, errbacks, chain and chord must be null or signatures")
 }
 
-fn hybrid(message: Message, task: &Value, mut body: Dict, protocol: Protocol) -> Result<TaskMessage, DecodeError> {
+fn hybrid(
+    message: Message,
+    task: &Value,
+    mut body: Dict,
+    protocol: Protocol,
+) -> Result<TaskMessage, DecodeError> {
     let args = body.remove("args").unwrap_or_else(|| Value::List(Vec::new()));
     let kwargs = body.remove("kwargs").unwrap_or_else(|| Value::Dict(Dict::new()));
     if kwargs.as_dict().is_none() {
@@ -172,13 +201,32 @@ fn hybrid(message: Message, task: &Value, mut body: Dict, protocol: Protocol) ->
         None => None,
     };
     let head = Head::read(task, &fields)?;
-    let task = head.finish(&fields, Parts { protocol, args, kwargs, embed, utc })?;
+    let task = head.finish(
+        &fields,
+        Parts {
+            protocol,
+            args,
+            kwargs,
+            embed,
+            utc,
+        },
+    )?;
     Ok(with_properties(task, message.properties))
 }
 
 /// What Celery takes from an object that holds `args` (`celery/worker/strategy.py: hybrid_to_proto2`).
 const OF_THE_BODY: [&str; 12] = [
-    "id", "root_id", "parent_id", "group", "shadow", "eta", "expires", "retries", "timelimit", "argsrepr", "kwargsrepr",
+    "id",
+    "root_id",
+    "parent_id",
+    "group",
+    "shadow",
+    "eta",
+    "expires",
+    "retries",
+    "timelimit",
+    "argsrepr",
+    "kwargsrepr",
     "origin",
 ];
 
@@ -198,13 +246,20 @@ fn protocol_1(message: Message, task: &Value, mut body: Dict) -> Result<TaskMess
         _ => body.get(name).cloned(),
     };
     let head = Head::read(task, &fields)?;
-    let parts = Parts { protocol: Protocol::V1, args, kwargs, embed, utc };
+    let parts = Parts {
+        protocol: Protocol::V1,
+        args,
+        kwargs,
+        embed,
+        utc,
+    };
     let task = head.finish(&fields, parts)?;
     Ok(with_properties(task, message.properties))
 }
 
 fn embed_of(body: &mut Dict) -> Result<Embed, DecodeError> {
-    let parts = ["callbacks", "errbacks", "chord"].map(|name| (name, body.remove(name).unwrap_or(Value::None)));
+    let parts =
+        ["callbacks", "errbacks", "chord"].map(|name| (name, body.remove(name).unwrap_or(Value::None)));
     Embed::from_value(Value::Dict(Dict::from_iter(parts))).ok_or_else(bad_embed)
 }
 
@@ -230,13 +285,17 @@ impl Head {
         Ok(Head {
             task: task.py_str(),
             id: id.py_str(),
-            eta: time("ETA", fields("eta"))?,
+            eta: time("ETA", fields("eta"))?.map(representable).transpose()?,
             expires: time("expires", fields("expires"))?,
         })
     }
 
     /// All but the properties.
-    fn finish(self, fields: &dyn Fn(&str) -> Option<Value>, parts: Parts) -> Result<TaskMessage, DecodeError> {
+    fn finish(
+        self,
+        fields: &dyn Fn(&str) -> Option<Value>,
+        parts: Parts,
+    ) -> Result<TaskMessage, DecodeError> {
         let get = |name: &str| fields(name).and_then(text);
         let shown = |name: &str, value: &Value| match (fields(name), parts.protocol) {
             (Some(Value::None) | None, Protocol::V1) => saferepr(value, None, MAX_LEVELS).to_string(),
@@ -259,7 +318,9 @@ impl Head {
             argsrepr,
             kwargsrepr,
             origin: get("origin"),
-            ignore_result: fields("ignore_result").filter(|value| !value.is_none()).map(|value| value.is_truthy()),
+            ignore_result: fields("ignore_result")
+                .filter(|value| !value.is_none())
+                .map(|value| value.is_truthy()),
             replaced_task_nesting: fields("replaced_task_nesting").map_or(0, |value| number(&value)),
             stamped_headers: match fields("stamped_headers") {
                 Some(Value::List(names)) => names.into_iter().filter_map(text).collect(),
@@ -309,23 +370,47 @@ fn number(value: &Value) -> i64 {
     }
 }
 
+/// A time header. An empty one stops a Python worker: Celery takes it for no time and then asks for its time zone.
 fn time(what: &str, value: Option<Value>) -> Result<Option<IsoTime>, DecodeError> {
     let Some(value) = value else { return Ok(None) };
-    let refused = |why: &str| DecodeError::invalid(format!("invalid {what} value {}: {why}", value.py_repr()));
+    let refused =
+        |why: &str| DecodeError::invalid(format!("invalid {what} value {}: {why}", value.py_repr()));
     match &value {
         Value::None => Ok(None),
-        Value::Text(text) if text.is_empty() => Ok(None),
+        empty if !empty.is_truthy() => Err(DecodeError::poison(format!(
+            "the {what} must be null or a time, but is {}",
+            value.py_repr()
+        ))),
         Value::Text(text) => match iso8601::parse(&text.to_string_lossy()) {
             Ok(time) => Ok(Some(time)),
             Err(error) => Err(refused(&error.to_string())),
         },
-        Value::Bytes(bytes) => match std::str::from_utf8(bytes).ok().and_then(|text| iso8601::parse(text).ok()) {
+        Value::List(_) | Value::Dict(_) => Err(refused("ISO string too short")),
+        Value::Bytes(bytes) => match std::str::from_utf8(bytes)
+            .ok()
+            .and_then(|text| iso8601::parse(text).ok())
+        {
             Some(time) => Ok(Some(time)),
             None => Err(refused("no time")),
         },
-        Value::DateTime(text) => python_datetime::datetime(text).map(Some).map_err(|_| refused("no time")),
-        _ => Err(refused(&format!("object of type '{}' has no len()", value.type_name()))),
+        Value::DateTime(text) => python_datetime::datetime(text)
+            .map(Some)
+            .map_err(|_| refused("no time")),
+        _ => Err(refused(&format!(
+            "object of type '{}' has no len()",
+            value.type_name()
+        ))),
     }
+}
+
+/// An ETA must lie in the years 1 to 9999 of UTC too (`celery/worker/strategy.py` rejects the task otherwise).
+fn representable(eta: IsoTime) -> Result<IsoTime, DecodeError> {
+    if eta.is_in_range() {
+        return Ok(eta);
+    }
+    Err(DecodeError::invalid(format!(
+        "invalid ETA value '{eta}': date value out of range"
+    )))
 }
 
 /// A pair, each part null or a number of seconds; 0 is none.
@@ -334,7 +419,12 @@ fn time_limits(value: Option<Value>) -> Result<(Option<f64>, Option<f64>), Decod
     if !value.is_truthy() {
         return Ok((None, None));
     }
-    let refused = || DecodeError::poison(format!("the time limits must be a pair of numbers, but are {}", value.py_repr()));
+    let refused = || {
+        DecodeError::poison(format!(
+            "the time limits must be a pair of numbers, but are {}",
+            value.py_repr()
+        ))
+    };
     let seconds = |limit: &Value| match limit {
         Value::None => Ok(None),
         #[expect(clippy::cast_precision_loss, reason = "no limit is longer than 2^53 seconds")]

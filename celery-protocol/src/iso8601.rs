@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp, civil};
 
 /// A point in time as a sender wrote it: local date and time, and the offset from UTC if one was given.
@@ -23,20 +24,34 @@ impl IsoTime {
         self.offset.is_none()
     }
 
-    /// The instant; a time without offset is UTC.
+    /// The instant; a time without offset is UTC. The last day of the year 9999 is cut to what a [`Timestamp`] holds.
     pub fn timestamp(&self) -> Timestamp {
-        let utc = self.civil.checked_sub(SignedDuration::from_micros(self.offset.unwrap_or(0)));
-        utc.ok().and_then(|utc| jiff::tz::Offset::UTC.to_timestamp(utc).ok()).unwrap_or(if self.civil.year() > 0 {
+        let utc = self.utc().and_then(|utc| Offset::UTC.to_timestamp(utc).ok());
+        utc.unwrap_or(if self.civil.year() > 5000 {
             Timestamp::MAX
         } else {
             Timestamp::MIN
         })
     }
 
+    /// Whether the time in UTC is one that Python's `datetime` can hold: year 1 to 9999.
+    pub(crate) fn is_in_range(&self) -> bool {
+        self.utc().is_some_and(|utc| utc.year() >= 1)
+    }
+
+    fn utc(&self) -> Option<civil::DateTime> {
+        self.civil
+            .checked_sub(SignedDuration::from_micros(self.offset.unwrap_or(0)))
+            .ok()
+    }
+
     /// The same time with offset zero if it had none.
     #[must_use]
     pub fn or_utc(self) -> IsoTime {
-        IsoTime { offset: Some(self.offset.unwrap_or(0)), ..self }
+        IsoTime {
+            offset: Some(self.offset.unwrap_or(0)),
+            ..self
+        }
     }
 
     /// Python's `isoformat()`: microseconds are left out when 0, the offset as `+05:30`.
@@ -45,17 +60,28 @@ impl IsoTime {
     }
 
     pub(crate) fn format(&self, separator: char) -> String {
-        format!("{}{separator}{}", isoformat_date(self.civil.date()), isoformat_time(self.civil.time(), self.offset))
+        format!(
+            "{}{separator}{}",
+            isoformat_date(self.civil.date()),
+            isoformat_time(self.civil.time(), self.offset)
+        )
     }
 }
 
 /// The instant in UTC, cut to microseconds as Python's `datetime` has them.
 impl From<Timestamp> for IsoTime {
     fn from(at: Timestamp) -> IsoTime {
-        let civil = jiff::tz::Offset::UTC.to_datetime(at);
+        let civil = Offset::UTC.to_datetime(at);
         let nanosecond = civil.subsec_nanosecond();
-        let civil = civil.with().subsec_nanosecond(nanosecond - nanosecond % 1000).build().unwrap_or(civil);
-        IsoTime { civil, offset: Some(0) }
+        let civil = civil
+            .with()
+            .subsec_nanosecond(nanosecond - nanosecond % 1000)
+            .build()
+            .unwrap_or(civil);
+        IsoTime {
+            civil,
+            offset: Some(0),
+        }
     }
 }
 
@@ -78,7 +104,10 @@ pub(crate) fn isoformat_time(time: civil::Time, offset: Option<i64>) -> String {
     }
     if let Some(offset) = offset {
         let sign = if offset < 0 { '-' } else { '+' };
-        let (seconds, microseconds) = (offset.unsigned_abs() / 1_000_000, offset.unsigned_abs() % 1_000_000);
+        let (seconds, microseconds) = (
+            offset.unsigned_abs() / 1_000_000,
+            offset.unsigned_abs() % 1_000_000,
+        );
         text += &format!("{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
         if seconds % 60 != 0 || microseconds != 0 {
             text += &format!(":{:02}", seconds % 60);
@@ -111,7 +140,11 @@ pub fn parse(text: &str) -> Result<IsoTime, IsoError> {
     let time = if midnight_after { [0; 4] } else { time };
     let mut civil = datetime(date, time)?;
     if midnight_after {
-        civil = civil.tomorrow().ok().filter(|day| day.year() <= 9999).ok_or_else(|| error("date value out of range"))?;
+        civil = civil
+            .tomorrow()
+            .ok()
+            .filter(|day| day.year() <= 9999)
+            .ok_or_else(|| error("date value out of range"))?;
     }
     Ok(IsoTime { civil, offset })
 }
@@ -122,7 +155,12 @@ fn error(text: impl Into<String>) -> IsoError {
 
 /// Python's `int(bytes)`: blanks around it, a sign and single underscores inside are fine.
 fn int(bytes: &[u8]) -> Result<i32, IsoError> {
-    let refused = || error(format!("invalid literal for int() with base 10: {}", crate::python_text::bytes_repr(bytes)));
+    let refused = || {
+        error(format!(
+            "invalid literal for int() with base 10: {}",
+            crate::python_text::bytes_repr(bytes)
+        ))
+    };
     let digits = bytes.trim_ascii();
     let (negative, digits) = match digits {
         [b'-', rest @ ..] => (true, rest),
@@ -169,7 +207,11 @@ fn common_date(bytes: &[u8]) -> Result<(Date, usize), IsoError> {
     let month = int(slice(bytes, pos, pos + 2))?;
     pos += 2;
     if pos >= bytes.len() {
-        return if has_separator { Ok(([year, month, 1], pos)) } else { Err(error("Invalid ISO format")) };
+        return if has_separator {
+            Ok(([year, month, 1], pos))
+        } else {
+            Err(error("Invalid ISO format"))
+        };
     }
     if has_separator {
         if bytes.get(pos) != Some(&b'-') {
@@ -226,13 +268,20 @@ fn uncommon_date(bytes: &[u8]) -> Result<(Date, usize), IsoError> {
         }
         let ordinal = int(slice(bytes, pos, pos + 3))?;
         pos += 3;
-        let days = if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) { 366 } else { 365 };
+        let days = if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) {
+            366
+        } else {
+            365
+        };
         if !(1..=days).contains(&ordinal) {
             return Err(error(format!("Invalid ordinal day {ordinal} for year {year}")));
         }
         first_day(year, 1)?.checked_add(jiff::Span::new().days(ordinal - 1))
     };
-    let date = date.ok().filter(|date| (1..=9999).contains(&date.year())).ok_or_else(|| error("date value out of range"))?;
+    let date = date
+        .ok()
+        .filter(|date| (1..=9999).contains(&date.year()))
+        .ok_or_else(|| error("date value out of range"))?;
     Ok(([date.year().into(), date.month().into(), date.day().into()], pos))
 }
 
@@ -286,13 +335,20 @@ fn iso_time(bytes: &[u8]) -> Result<([i32; 4], Option<i64>), IsoError> {
 
 /// `.5` or `,5`: microseconds, and the bytes read.
 fn fraction(bytes: &[u8]) -> Option<(i32, usize)> {
-    let [b'.' | b',', digits @ ..] = bytes else { return None };
+    let [b'.' | b',', digits @ ..] = bytes else {
+        return None;
+    };
     let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if length == 0 {
         return None;
     }
-    let microsecond =
-        (0..6).fold(0, |sum, i| sum * 10 + digits.get(i).filter(|_| i < length).map_or(0, |digit| i32::from(digit - b'0')));
+    let microsecond = (0..6).fold(0, |sum, i| {
+        sum * 10
+            + digits
+                .get(i)
+                .filter(|_| i < length)
+                .map_or(0, |digit| i32::from(digit - b'0'))
+    });
     Some((microsecond, length + 1))
 }
 
@@ -324,7 +380,10 @@ fn zone(bytes: &[u8]) -> Result<i64, IsoError> {
 }
 
 /// With the range checks, and their texts, of Python's `datetime()`.
-pub(crate) fn datetime([year, month, day]: Date, [hour, minute, second, microsecond]: [i32; 4]) -> Result<civil::DateTime, IsoError> {
+pub(crate) fn datetime(
+    [year, month, day]: Date,
+    [hour, minute, second, microsecond]: [i32; 4],
+) -> Result<civil::DateTime, IsoError> {
     if !(1..=9999).contains(&year) {
         return Err(error(format!("year {year} is out of range")));
     }

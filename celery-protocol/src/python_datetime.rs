@@ -73,7 +73,9 @@ fn find_separator(text: &[u8]) -> Option<usize> {
     if at(text, 4) != b'W' {
         return Some(8);
     }
-    let digits_end = (7..text.len()).find(|&i| !at(text, i).is_ascii_digit()).unwrap_or(text.len());
+    let digits_end = (7..text.len())
+        .find(|&i| !at(text, i).is_ascii_digit())
+        .unwrap_or(text.len());
     Some(match digits_end {
         0..9 => digits_end,
         end if end % 2 == 0 => 7,
@@ -122,25 +124,43 @@ fn parse_date(text: &[u8], length: usize) -> Result<[i32; 3], NotIsoFormat> {
         pos += 1;
     }
     let day = digits(text, &mut pos, 2)?;
-    if pos == length { Ok([year, month, day]) } else { Err(NotIsoFormat) }
+    if pos == length {
+        Ok([year, month, day])
+    } else {
+        Err(NotIsoFormat)
+    }
 }
 
 fn iso_week_date(year: i32, week: i32, day: i32) -> Option<[i32; 3]> {
     let weekday = civil::Weekday::from_monday_one_offset(i8::try_from(day).ok()?).ok()?;
-    let date = civil::ISOWeekDate::new(i16::try_from(year).ok()?, i8::try_from(week).ok()?, weekday).ok()?.date();
-    (1..=9999).contains(&year).then_some([date.year().into(), date.month().into(), date.day().into()])
+    let date = civil::ISOWeekDate::new(i16::try_from(year).ok()?, i8::try_from(week).ok()?, weekday)
+        .ok()?
+        .date();
+    (1..=9999)
+        .contains(&year)
+        .then_some([date.year().into(), date.month().into(), date.day().into()])
 }
 
 type TimeAndOffset = ([i32; 4], Option<i64>);
 
 fn parse_time(text: &[u8]) -> Result<TimeAndOffset, NotIsoFormat> {
-    let zone = (0..text.len().max(1)).find(|&i| matches!(at(text, i), b'+' | b'-' | b'Z')).unwrap_or(text.len().max(1));
+    let zone = (0..text.len().max(1))
+        .find(|&i| matches!(at(text, i), b'+' | b'-' | b'Z'))
+        .unwrap_or(text.len().max(1));
     let (time, unread) = clock(text, 0, zone)?;
     if zone >= text.len() {
-        return if unread { Err(NotIsoFormat) } else { Ok((time, None)) };
+        return if unread {
+            Err(NotIsoFormat)
+        } else {
+            Ok((time, None))
+        };
     }
     if at(text, zone) == b'Z' {
-        return if at(text, zone + 1) == 0 { Ok((time, Some(0))) } else { Err(NotIsoFormat) };
+        return if at(text, zone + 1) == 0 {
+            Ok((time, Some(0)))
+        } else {
+            Err(NotIsoFormat)
+        };
     }
     let ([hours, minutes, seconds, microseconds], unread) = clock(text, zone + 1, text.len())?;
     let offset = i64::from(hours * 3600 + minutes * 60 + seconds) * 1_000_000 + i64::from(microseconds);
@@ -176,7 +196,11 @@ fn clock(text: &[u8], start: usize, end: usize) -> Result<([i32; 4], bool), NotI
     let length = (end - pos).min(6);
     let fraction = digits(text, &mut pos, length)?;
     if let Some(part) = parts.last_mut() {
-        *part = fraction * [1_000_000, 100_000, 10_000, 1000, 100, 10, 1].get(length).copied().unwrap_or(1);
+        *part = fraction
+            * [1_000_000, 100_000, 10_000, 1000, 100, 10, 1]
+                .get(length)
+                .copied()
+                .unwrap_or(1);
     }
     while at(text, pos).is_ascii_digit() {
         pos += 1;

@@ -66,11 +66,20 @@ fn write_repr(value: &Value, out: &mut String) {
             Err(_) => write_call("datetime.datetime", text, out),
         },
         Value::Date(text) => match python_datetime::date(text) {
-            Ok(date) => out.push_str(&format!("datetime.date({}, {}, {})", date.year(), date.month(), date.day())),
+            Ok(date) => out.push_str(&format!(
+                "datetime.date({}, {}, {})",
+                date.year(),
+                date.month(),
+                date.day()
+            )),
             Err(_) => write_call("datetime.date", text, out),
         },
         Value::Time(text) => match python_datetime::time(text) {
-            Ok((time, offset)) => out.push_str(&format!("datetime.time({}{})", time_arguments(time), zone_argument(offset))),
+            Ok((time, offset)) => out.push_str(&format!(
+                "datetime.time({}{})",
+                time_arguments(time),
+                zone_argument(offset)
+            )),
             Err(_) => write_call("datetime.time", text, out),
         },
         Value::Decimal(text) => write_call("Decimal", text, out),
@@ -114,19 +123,23 @@ fn write_dict(dict: &Dict, out: &mut String) {
 /// `repr()` of a Python `str`: single quotes, or double ones if the text holds a single and no double quote.
 pub fn str_repr(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
-    write_quoted(text.chars().map(u32::from), text.contains('\''), text.contains('"'), &mut out);
-    out
-}
-
-pub(crate) fn text_repr(text: &Text) -> String {
-    let mut out = String::new();
-    write_text_repr(text, &mut out);
+    write_quoted(
+        text.chars().map(u32::from),
+        text.contains('\''),
+        text.contains('"'),
+        &mut out,
+    );
     out
 }
 
 fn write_text_repr(text: &Text, out: &mut String) {
     let bytes = text.as_wtf8();
-    write_quoted(text.code_points(), bytes.contains(&b'\''), bytes.contains(&b'"'), out);
+    write_quoted(
+        text.code_points(),
+        bytes.contains(&b'\''),
+        bytes.contains(&b'"'),
+        out,
+    );
 }
 
 fn write_quoted(code_points: impl Iterator<Item = u32>, single: bool, double: bool, out: &mut String) {
@@ -156,7 +169,11 @@ fn write_quoted(code_points: impl Iterator<Item = u32>, single: bool, double: bo
 
 /// `repr()` of Python `bytes`.
 pub(crate) fn bytes_repr(bytes: &[u8]) -> String {
-    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
+        '"'
+    } else {
+        '\''
+    };
     let mut out = String::with_capacity(bytes.len() + 3);
     out.push('b');
     out.push(quote);
@@ -182,7 +199,11 @@ pub(crate) fn bytes_repr(bytes: &[u8]) -> String {
 fn datetime_repr(time: &IsoTime) -> String {
     let date = time.civil.date();
     let (year, month, day) = (date.year(), date.month(), date.day());
-    format!("datetime.datetime({year}, {month}, {day}, {}{})", time_arguments(time.civil.time()), zone_argument(time.offset))
+    format!(
+        "datetime.datetime({year}, {month}, {day}, {}{})",
+        time_arguments(time.civil.time()),
+        zone_argument(time.offset)
+    )
 }
 
 fn time_arguments(time: civil::Time) -> String {
@@ -198,14 +219,26 @@ fn time_arguments(time: civil::Time) -> String {
 }
 
 fn zone_argument(offset: Option<i64>) -> String {
-    let Some(offset) = offset else { return String::new() };
+    let Some(offset) = offset else {
+        return String::new();
+    };
     if offset == 0 {
         return ", tzinfo=datetime.timezone.utc".to_owned();
     }
     let day = 86_400_000_000;
     let (days, rest) = (offset.div_euclid(day), offset.rem_euclid(day));
-    let parts = [("days", days), ("seconds", rest / 1_000_000), ("microseconds", rest % 1_000_000)];
-    let parts: Vec<String> =
-        parts.iter().filter(|(_, number)| *number != 0).map(|(name, number)| format!("{name}={number}")).collect();
-    format!(", tzinfo=datetime.timezone(datetime.timedelta({}))", parts.join(", "))
+    let parts = [
+        ("days", days),
+        ("seconds", rest / 1_000_000),
+        ("microseconds", rest % 1_000_000),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(_, number)| *number != 0)
+        .map(|(name, number)| format!("{name}={number}"))
+        .collect();
+    format!(
+        ", tzinfo=datetime.timezone(datetime.timedelta({}))",
+        parts.join(", ")
+    )
 }

@@ -34,7 +34,10 @@ pub fn truncate(text: &Text, max_len: usize) -> Text {
     }
     let kept = text.prefix(max_len);
     let bytes = kept.as_wtf8();
-    let end = bytes.iter().rposition(|byte| *byte == b' ').unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte == b' ')
+        .unwrap_or(bytes.len());
     let mut cut = Text::from_wtf8(bytes.get(..end).unwrap_or_default().to_vec()).unwrap_or_default();
     cut.push_str("...");
     cut
@@ -110,7 +113,11 @@ fn write(root: Node<'_>, max_len: Option<usize>, max_levels: usize) -> Text {
     out
 }
 
-fn next_token<'a>(stack: &mut Vec<Open<'a>>, pending: &mut Option<Node<'a>>, max_levels: usize) -> Option<Token<'a>> {
+fn next_token<'a>(
+    stack: &mut Vec<Open<'a>>,
+    pending: &mut Option<Node<'a>>,
+    max_levels: usize,
+) -> Option<Token<'a>> {
     if let Some(root) = pending.take() {
         return Some(enter(root, stack, max_levels));
     }
@@ -164,13 +171,26 @@ fn enter<'a>(node: Node<'a>, stack: &mut Vec<Open<'a>>, max_levels: usize) -> To
     if max_levels > 0 && stack.len() >= max_levels {
         return Token::Literal(hidden);
     }
-    let stage = if matches!(items, Items::Dict(_)) { Stage::Key } else { Stage::Value };
-    stack.push(Open { items, position: 0, stage, end });
+    let stage = if matches!(items, Items::Dict(_)) {
+        Stage::Key
+    } else {
+        Stage::Value
+    };
+    stack.push(Open {
+        items,
+        position: 0,
+        stage,
+        end,
+    });
     Token::Start(start)
 }
 
 fn tuple(items: &[Value]) -> (&'static str, &'static str, Items<'_>, &'static str) {
-    if items.len() == 1 { ("(", "(...,)", Items::List(items), ",)") } else { ("(", "(...)", Items::List(items), ")") }
+    if items.len() == 1 {
+        ("(", "(...,)", Items::List(items), ",)")
+    } else {
+        ("(", "(...)", Items::List(items), ")")
+    }
 }
 
 fn quoted(text: &Text, left: Option<usize>) -> Text {
@@ -204,4 +224,3 @@ fn scalar(value: &Value, left: Option<usize>) -> Text {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
-

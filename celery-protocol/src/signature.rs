@@ -103,7 +103,11 @@ impl Embed {
             _ => return None,
         };
         let mut list = |name| match dict.remove(name) {
-            Some(Value::List(items)) => items.into_iter().map(Signature::from_value).collect::<Option<Vec<_>>>().map(Some),
+            Some(Value::List(items)) => items
+                .into_iter()
+                .map(Signature::from_value)
+                .collect::<Option<Vec<_>>>()
+                .map(Some),
             Some(value) if value.is_truthy() => None,
             _ => Some(None),
         };
@@ -112,7 +116,12 @@ impl Embed {
             Some(value) if value.is_truthy() => Some(Signature::from_value(value)?),
             _ => None,
         };
-        Some(Embed { callbacks, errbacks, chain, chord })
+        Some(Embed {
+            callbacks,
+            errbacks,
+            chain,
+            chord,
+        })
     }
 
     pub(crate) fn write_json(&self, out: &mut String) {

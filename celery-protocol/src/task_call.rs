@@ -183,8 +183,14 @@ impl TaskCall {
     }
 
     fn protocol_headers(&self) -> FieldTable {
-        let argsrepr = self.argsrepr.clone().unwrap_or_else(|| saferepr::of_arguments(&self.args));
-        let kwargsrepr = self.kwargsrepr.clone().unwrap_or_else(|| saferepr::of_keywords(&self.kwargs));
+        let argsrepr = self
+            .argsrepr
+            .clone()
+            .unwrap_or_else(|| saferepr::of_arguments(&self.args));
+        let kwargsrepr = self
+            .kwargsrepr
+            .clone()
+            .unwrap_or_else(|| saferepr::of_keywords(&self.kwargs));
         let stamped_headers = self.stamped_headers.as_ref();
         let (hard, soft) = self.timelimit;
         let mut headers = FieldTable::new();
@@ -207,7 +213,12 @@ impl TaskCall {
         headers.push("replaced_task_nesting", self.replaced_task_nesting);
         headers.push(
             "stamped_headers",
-            stamped_headers.map(|names| names.iter().map(|name| name.as_str().into()).collect::<Vec<FieldValue>>()),
+            stamped_headers.map(|names| {
+                names
+                    .iter()
+                    .map(|name| name.as_str().into())
+                    .collect::<Vec<FieldValue>>()
+            }),
         );
         headers.push("stamps", self.stamps.clone());
         headers
@@ -238,14 +249,22 @@ fn seconds(limit: Option<f64>) -> FieldValue {
 /// `now + timedelta(seconds=seconds)`.
 fn later(now: Timestamp, seconds: f64) -> Timestamp {
     let now = IsoTime::from(now).timestamp();
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, and the sum is checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates, and the sum is checked"
+    )]
     let microseconds = (seconds * 1e6).round_ties_even() as i64;
-    now.checked_add(SignedDuration::from_micros(microseconds)).unwrap_or(Timestamp::MAX)
+    now.checked_add(SignedDuration::from_micros(microseconds))
+        .unwrap_or(Timestamp::MAX)
 }
 
 /// kombu's `int(expiration * 1000)`; a time that is past gives 0.
 fn milliseconds(seconds: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates at 0 and at the top")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates at 0 and at the top"
+    )]
     let milliseconds = (seconds * 1000.0) as u64;
     milliseconds
 }

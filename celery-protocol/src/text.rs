@@ -65,9 +65,11 @@ impl Text {
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
         match &self.0 {
             Repr::Unicode(text) => Cow::Borrowed(text),
-            Repr::Surrogates(_) => {
-                Cow::Owned(self.code_points().map(|c| char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
-            }
+            Repr::Surrogates(_) => Cow::Owned(
+                self.code_points()
+                    .map(|c| char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER))
+                    .collect(),
+            ),
         }
     }
 
@@ -118,7 +120,11 @@ impl Text {
         } else if let Ok(surrogate) = u16::try_from(code_point) {
             let [high, low] = surrogate.to_be_bytes();
             let mut bytes = std::mem::take(self).into_wtf8();
-            bytes.extend_from_slice(&[0xE0 | (high >> 4), 0x80 | ((high & 0x0F) << 2) | (low >> 6), 0x80 | (low & 0x3F)]);
+            bytes.extend_from_slice(&[
+                0xE0 | (high >> 4),
+                0x80 | ((high & 0x0F) << 2) | (low >> 6),
+                0x80 | (low & 0x3F),
+            ]);
             self.0 = Repr::Surrogates(bytes);
         } else {
             self.push_str("\u{FFFD}");
@@ -248,14 +254,19 @@ impl Iterator for CodePoints<'_> {
         };
         let (tail, rest) = rest.split_at_checked(more).unwrap_or((rest, &[]));
         self.0 = rest;
-        Some(tail.iter().fold(bits, |bits, byte| bits << 6 | u32::from(byte & 0x3F)))
+        Some(
+            tail.iter()
+                .fold(bits, |bits, byte| bits << 6 | u32::from(byte & 0x3F)),
+        )
     }
 }
 
 /// Whether the bytes are UTF-8 once each encoded surrogate (`ED A0..BF xx`) is taken for a character.
 fn is_generalised_utf8(mut bytes: &[u8]) -> bool {
     loop {
-        let Err(error) = std::str::from_utf8(bytes) else { return true };
+        let Err(error) = std::str::from_utf8(bytes) else {
+            return true;
+        };
         match bytes.get(error.valid_up_to()..) {
             Some([0xED, 0xA0..=0xBF, 0x80..=0xBF, rest @ ..]) => bytes = rest,
             _ => return false,
@@ -284,7 +295,13 @@ mod tests {
 
     #[test]
     fn refuses_what_python_refuses() {
-        for bytes in [&b"\xFF"[..], b"\xED\xA0", b"\xC0\x80", b"\xF4\x90\x80\x80", b"\xED\xA0\x80\xFF"] {
+        for bytes in [
+            &b"\xFF"[..],
+            b"\xED\xA0",
+            b"\xC0\x80",
+            b"\xF4\x90\x80\x80",
+            b"\xED\xA0\x80\xFF",
+        ] {
             assert_eq!(Text::from_wtf8(bytes.to_vec()), None, "{bytes:x?}");
         }
         assert!(Text::from_wtf8(b"\xED\xA0\xBD\xED\xB8\x80".to_vec()).is_some());

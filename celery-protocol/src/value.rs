@@ -4,8 +4,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::text::Text;
 use crate::dict::Dict;
+use crate::text::Text;
 
 /// A Python value as an argument, keyword argument or result of a task (contract A.8).
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +66,11 @@ impl BigInt {
             "" => Some(Value::Int(0)),
             digits => {
                 let canonical = format!("{sign}{digits}");
-                Some(canonical.parse().map_or(Value::BigInt(BigInt(canonical)), Value::Int))
+                Some(
+                    canonical
+                        .parse()
+                        .map_or(Value::BigInt(BigInt(canonical)), Value::Int),
+                )
             }
         }
     }
@@ -140,7 +144,10 @@ impl Value {
             Value::Bytes(bytes) => !bytes.is_empty(),
             Value::List(items) | Value::Tuple(items) => !items.is_empty(),
             Value::Dict(dict) => !dict.is_empty(),
-            Value::Decimal(text) => text.bytes().take_while(|byte| *byte != b'E').any(|byte| !matches!(byte, b'0' | b'.' | b'-')),
+            Value::Decimal(text) => text
+                .bytes()
+                .take_while(|byte| *byte != b'E')
+                .any(|byte| !matches!(byte, b'0' | b'.' | b'-')),
             Value::BigInt(_) | Value::Uuid(_) | Value::DateTime(_) | Value::Date(_) | Value::Time(_) => true,
         }
     }

@@ -73,7 +73,10 @@ impl JsonError {
     }
 
     pub(super) fn typed(exception: &'static str, message: &str) -> JsonError {
-        JsonError::Typed { exception, text: str_repr(message) }
+        JsonError::Typed {
+            exception,
+            text: str_repr(message),
+        }
     }
 
     /// The exception that Python raises, as `repr()` shows it; parts of the body are replaced by `...`, for they may be

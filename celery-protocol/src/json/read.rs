@@ -11,11 +11,26 @@ pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     pos: usize,
     depth: usize,
+    typed: bool,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Reader<'a> {
-        Reader { text, bytes: text.as_bytes(), pos: 0, depth: 0 }
+        Reader {
+            text,
+            bytes: text.as_bytes(),
+            pos: 0,
+            depth: 0,
+            typed: true,
+        }
+    }
+
+    /// One that leaves objects of `__type__` and `__value__` alone.
+    pub(super) fn untyped(text: &'a str) -> Reader<'a> {
+        Reader {
+            typed: false,
+            ..Reader::new(text)
+        }
     }
 
     pub(super) fn document(mut self) -> Result<Value, JsonError> {
@@ -64,7 +79,10 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, word: &str) -> bool {
-        let there = self.bytes.get(self.pos..).is_some_and(|rest| rest.starts_with(word.as_bytes()));
+        let there = self
+            .bytes
+            .get(self.pos..)
+            .is_some_and(|rest| rest.starts_with(word.as_bytes()));
         if there {
             self.pos += word.len();
         }
@@ -132,13 +150,25 @@ impl<'a> Reader<'a> {
             self.skip_white_space();
         }
         self.pos += 1;
-        typed::from_dict(pairs.into_iter().collect())
+        let dict = pairs.into_iter().collect();
+        if self.typed {
+            typed::from_dict(dict)
+        } else {
+            Ok(Value::Dict(dict))
+        }
     }
 
     fn number(&mut self) -> Result<Value, JsonError> {
         let start = self.pos;
         let mut end = start + usize::from(self.peek() == Some(b'-'));
-        let digits_end = |from: usize| from + self.bytes.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count();
+        let digits_end = |from: usize| {
+            from + self
+                .bytes
+                .iter()
+                .skip(from)
+                .take_while(|byte| byte.is_ascii_digit())
+                .count()
+        };
         match self.bytes.get(end) {
             Some(b'0') => end += 1,
             Some(b'1'..=b'9') => end = digits_end(end),
@@ -173,7 +203,10 @@ impl<'a> Reader<'a> {
         loop {
             let chunk = self.pos;
             let rest = self.bytes.get(chunk..).unwrap_or_default();
-            let length = rest.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0x00..=0x1F)).count();
+            let length = rest
+                .iter()
+                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0x00..=0x1F))
+                .count();
             self.pos += length;
             let chunk = self.text.get(chunk..self.pos).unwrap_or_default();
             match self.peek() {

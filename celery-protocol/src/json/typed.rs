@@ -17,12 +17,15 @@ pub(super) fn from_dict(dict: Dict) -> Result<Value, JsonError> {
     };
     match name.as_str() {
         Some("uuid") => uuid(value).map(Value::Uuid),
-        Some("datetime") => iso(value, |text| python_datetime::datetime(text).map(|time| Value::DateTime(time.isoformat()))),
+        Some("datetime") => iso(value, |text| {
+            python_datetime::datetime(text).map(|time| Value::DateTime(time.isoformat()))
+        }),
         Some("date") => iso(value, |text| {
             python_datetime::date(text).map(|date| Value::Date(crate::iso8601::isoformat_date(date)))
         }),
         Some("time") => iso(value, |text| {
-            python_datetime::time(text).map(|(time, offset)| Value::Time(crate::iso8601::isoformat_time(time, offset)))
+            python_datetime::time(text)
+                .map(|(time, offset)| Value::Time(crate::iso8601::isoformat_time(time, offset)))
         }),
         Some("decimal") => decimal(value),
         Some("bytes") => bytes(value),
@@ -38,15 +41,25 @@ fn unsupported(name: &Value) -> JsonError {
         }
         _ => {
             let name = name.py_repr();
-            let text = format!("'Unsupported type', <class 'type'>, {{'__type__': {name}, '__value__': ...}}");
-            JsonError::Typed { exception: "ValueError", text }
+            let text =
+                format!("'Unsupported type', <class 'type'>, {{'__type__': {name}, '__value__': ...}}");
+            JsonError::Typed {
+                exception: "ValueError",
+                text,
+            }
         }
     }
 }
 
-fn iso(value: &Value, read: impl Fn(&str) -> Result<Value, python_datetime::NotIsoFormat>) -> Result<Value, JsonError> {
+fn iso(
+    value: &Value,
+    read: impl Fn(&str) -> Result<Value, python_datetime::NotIsoFormat>,
+) -> Result<Value, JsonError> {
     let Value::Text(text) = value else {
-        return Err(JsonError::typed("TypeError", "fromisoformat: argument must be str"));
+        return Err(JsonError::typed(
+            "TypeError",
+            "fromisoformat: argument must be str",
+        ));
     };
     read(&text.to_string_lossy()).map_err(|_| JsonError::typed("ValueError", "Invalid isoformat string: ..."))
 }
@@ -55,7 +68,10 @@ fn iso(value: &Value, read: impl Fn(&str) -> Result<Value, python_datetime::NotI
 fn uuid(value: &Value) -> Result<Uuid, JsonError> {
     let Value::Dict(fields) = value else {
         let kind = value.type_name();
-        return Err(JsonError::typed("TypeError", &format!("uuid.UUID() argument after ** must be a mapping, not {kind}")));
+        return Err(JsonError::typed(
+            "TypeError",
+            &format!("uuid.UUID() argument after ** must be a mapping, not {kind}"),
+        ));
     };
     let mut given = fields.iter().filter(|(_, value)| !value.is_none());
     let (Some((name, field)), None) = (given.next(), given.next()) else {
@@ -67,25 +83,33 @@ fn uuid(value: &Value) -> Result<Uuid, JsonError> {
     let malformed = || JsonError::typed("ValueError", "badly formed hexadecimal UUID string");
     match (name.as_str(), field) {
         (Some("hex"), Value::Text(text)) => {
-            let hex = text.as_str().ok_or_else(malformed)?.replace("urn:", "").replace("uuid:", "");
+            let hex = text
+                .as_str()
+                .ok_or_else(malformed)?
+                .replace("urn:", "")
+                .replace("uuid:", "");
             let hex = hex.trim_matches(['{', '}']).replace('-', "");
             let digits = hex.len() == 32 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
-            digits.then(|| Uuid::try_parse(&hex).ok()).flatten().ok_or_else(malformed)
+            digits
+                .then(|| Uuid::try_parse(&hex).ok())
+                .flatten()
+                .ok_or_else(malformed)
         }
         (Some("int"), Value::Int(_) | Value::BigInt(_)) => field
             .py_repr()
             .parse::<u128>()
             .map(Uuid::from_u128)
             .map_err(|_| JsonError::typed("ValueError", "int is out of range (need a 128-bit value)")),
-        (Some("bytes"), Value::Bytes(bytes)) => {
-            Uuid::from_slice(bytes).map_err(|_| JsonError::typed("ValueError", "bytes is not a 16-char string"))
-        }
-        (Some("bytes_le"), Value::Bytes(bytes)) => {
-            Uuid::from_slice_le(bytes).map_err(|_| JsonError::typed("ValueError", "bytes_le is not a 16-char string"))
-        }
+        (Some("bytes"), Value::Bytes(bytes)) => Uuid::from_slice(bytes)
+            .map_err(|_| JsonError::typed("ValueError", "bytes is not a 16-char string")),
+        (Some("bytes_le"), Value::Bytes(bytes)) => Uuid::from_slice_le(bytes)
+            .map_err(|_| JsonError::typed("ValueError", "bytes_le is not a 16-char string")),
         _ => {
             let name = name.to_string_lossy();
-            Err(JsonError::typed("TypeError", &format!("UUID.__init__() got an unexpected keyword argument '{name}'")))
+            Err(JsonError::typed(
+                "TypeError",
+                &format!("UUID.__init__() got an unexpected keyword argument '{name}'"),
+            ))
         }
     }
 }
@@ -119,7 +143,10 @@ fn encoded(value: &Value) -> Result<&str, JsonError> {
         }),
         _ => {
             let kind = value.type_name();
-            Err(JsonError::typed("AttributeError", &format!("'{kind}' object has no attribute 'encode'")))
+            Err(JsonError::typed(
+                "AttributeError",
+                &format!("'{kind}' object has no attribute 'encode'"),
+            ))
         }
     }
 }
@@ -172,4 +199,3 @@ fn base64(value: &Value) -> Result<Value, JsonError> {
         _ => Err(JsonError::typed("Error", "Incorrect padding")),
     }
 }
-

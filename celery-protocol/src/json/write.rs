@@ -28,7 +28,11 @@ pub(super) fn value(value: &Value, out: &mut String) {
         Value::List(items) | Value::Tuple(items) => list(items, out),
         Value::Dict(pairs) => dict(pairs, out),
         Value::Uuid(uuid) => {
-            let _ = write!(out, r#"{{"__type__": "uuid", "__value__": {{"hex": "{}"}}}}"#, uuid.as_simple());
+            let _ = write!(
+                out,
+                r#"{{"__type__": "uuid", "__value__": {{"hex": "{}"}}}}"#,
+                uuid.as_simple()
+            );
         }
         Value::DateTime(text) => typed("datetime", text, out),
         Value::Date(text) => typed("date", text, out),
@@ -102,7 +106,12 @@ fn escape(code_point: u32, out: &mut String) {
         0x20..=0x7E => out.extend(char::from_u32(code_point)),
         0x1_0000.. => {
             let above = code_point - 0x1_0000;
-            let _ = write!(out, "\\u{:04x}\\u{:04x}", 0xD800 + (above >> 10), 0xDC00 + (above & 0x3FF));
+            let _ = write!(
+                out,
+                "\\u{:04x}\\u{:04x}",
+                0xD800 + (above >> 10),
+                0xDC00 + (above & 0x3FF)
+            );
         }
         _ => {
             let _ = write!(out, "\\u{code_point:04x}");
