@@ -1,8 +1,10 @@
-//! Free ports of the loopback address.
+//! Ports of the loopback address.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Mutex, PoisonError};
+
+use tokio::net::TcpSocket;
 
 /// Below Linux's range for outgoing connections (32768 and up), so that no client takes one of these by chance.
 const FIRST: u16 = 15_000;
@@ -34,4 +36,17 @@ pub fn free_port() -> u16 {
         return port;
     }
     panic!("no port is free between {FIRST} and {}", FIRST + COUNT);
+}
+
+/// A listener of the harness itself on any port of 127.0.0.1, and that port. Its backlog takes a burst of a thousand
+/// connections; with the usual 128, the rest would be a second late.
+pub(crate) fn listen() -> (tokio::net::TcpListener, u16) {
+    let listening = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = socket.listen(1024)?;
+        let port = listener.local_addr()?.port();
+        std::io::Result::Ok((listener, port))
+    };
+    listening().unwrap_or_else(|error| panic!("cannot listen on the loopback address: {error}"))
 }

@@ -1,13 +1,13 @@
 //! A TCP relay whose line a test can cut or silence.
 
-use std::net::Ipv4Addr;
-
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use crate::port::listen;
 
 /// A relay on 127.0.0.1 to another address, until it is dropped.
 #[derive(Debug)]
@@ -29,10 +29,12 @@ enum Line {
 
 impl Proxy {
     /// Starts relaying to `target`, such as [`Vhost::address`](crate::Vhost::address).
+    #[expect(
+        clippy::unused_async,
+        reason = "it needs the runtime, as the start of every other server here"
+    )]
     pub async fn start(target: impl Into<String>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.unwrap_or_else(|error| panic!("no port for the relay: {error}"));
-        let port = listener.local_addr().map_or(0, |address| address.port());
+        let (listener, port) = listen();
         let (line, changes) = watch::channel(Line::Open);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, target.into(), changes));

@@ -1,7 +1,6 @@
 //! The other end of a callback: an HTTP server that records every request to the byte and answers as told.
 
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::eventually::eventually;
+use crate::port::listen;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -141,10 +141,12 @@ impl Receiver {
     }
 
     /// Starts a server that answers as `rule` says, such as a stand-in for the ACL service.
+    #[expect(
+        clippy::unused_async,
+        reason = "it needs the runtime, as the start of every other server here"
+    )]
     pub async fn start_with(rule: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.unwrap_or_else(|error| panic!("no port for the receiver: {error}"));
-        let port = listener.local_addr().map_or(0, |address| address.port());
+        let (listener, port) = listen();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, Arc::new(rule), Arc::clone(&requests)));
