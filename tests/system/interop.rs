@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use harness::{Broker, Receiver, Redis, twins};
+use harness::{Broker, Receiver, Redis, python};
 
-use crate::services::{Acl, By, worker, worker_variables};
+use crate::services::{Acl, By, worker};
 
 const WAIT: Duration = Duration::from_secs(30);
 
 /// Calls through the real task of the Python twin and by name only, as a program without its code does.
 const CALLS: &str = r#"
-import sys, time, uuid
+import os, time, uuid
 from celery import Celery
 from authorization_worker.tasks import authorize
 
-base, delayed, keywords, named = sys.argv[1:]
+base = os.environ["CALLBACK_BASE"]
+delayed, keywords, named = os.environ["STATIONS"].split()
 token = "validDriverToken-0001"
 expiry = time.time_ns() + 60 * 10**9
 authorize.delay(uuid.UUID(delayed), token, base + "/delay", expiry)
@@ -30,7 +31,7 @@ async fn the_rust_worker_runs_what_python_enqueues() {
     let redis = Redis::start().await;
     let acl = Acl::start(By::Rust, &redis).await;
     let receiver = Receiver::start().await;
-    let worker = worker(By::Rust, worker_variables(&vhost, &acl, &redis), 4).await;
+    let worker = worker(By::Rust, &vhost, &acl, &redis, 4).await;
 
     let stations = [
         "5e3a0000-0000-4000-8000-000000000001",
@@ -38,9 +39,12 @@ async fn the_rust_worker_runs_what_python_enqueues() {
         "5e3a0000-0000-4000-8000-000000000003",
     ];
     acl.allow(stations[1], "validDriverToken-0001").await;
-    let base = receiver.url("");
-    let arguments = [&[base.trim_end_matches('/')], stations.as_slice()].concat();
-    twins::python(CALLS, &arguments, &[("BROKER_URL", vhost.amqp_url())]).await;
+    let variables = [
+        ("BROKER_URL", vhost.amqp_url()),
+        ("CALLBACK_BASE", receiver.url("")),
+        ("STATIONS", stations.join(" ")),
+    ];
+    python::python(CALLS, &variables.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
 
     receiver.wait_for(3, WAIT).await;
     let mut seen: Vec<(String, String, String)> = receiver

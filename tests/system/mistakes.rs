@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harness::{Process, Redis, Signal, eventually, free_port, http};
 
-use crate::services::{Variables, rust};
+use crate::services::rust;
 
 const WAIT: Duration = Duration::from_secs(20);
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
@@ -23,7 +23,7 @@ async fn ended(process: Process) -> (Option<i32>, String) {
 #[tokio::test]
 async fn an_unknown_flag_is_refused() {
     for program in [WORKER, API, ACL] {
-        let (code, output) = ended(rust(program, &["--no-such-flag"], Variables::new())).await;
+        let (code, output) = ended(rust(program, &["--no-such-flag"], &[])).await;
         assert_eq!(code, Some(2), "{program}: {output}");
         assert!(output.contains("--no-such-flag"), "{program}: {output}");
     }
@@ -31,30 +31,30 @@ async fn an_unknown_flag_is_refused() {
 
 #[tokio::test]
 async fn every_bad_variable_is_named_at_once_and_nothing_connects() {
-    let bad: [(&str, Variables, &[&str]); 3] = [
+    let bad: [(&str, &[(&str, &str)], &[&str]); 3] = [
         (
             WORKER,
-            vec![
-                ("BROKER_URL", "redis://h".to_owned()),
-                ("CALLBACK_TIMEOUT_SEC", "soon".to_owned()),
-                ("REDIS_HOST", "localhost".to_owned()),
-                ("REDIS_PORT", "99999".to_owned()),
-                ("AUTHORIZATION_SERVICE_URL", "not a url".to_owned()),
+            &[
+                ("BROKER_URL", "redis://h"),
+                ("CALLBACK_TIMEOUT_SEC", "soon"),
+                ("REDIS_HOST", "localhost"),
+                ("REDIS_PORT", "99999"),
+                ("AUTHORIZATION_SERVICE_URL", "not a url"),
             ],
             &["BROKER_URL", "CALLBACK_TIMEOUT_SEC", "REDIS_PORT", "AUTHORIZATION_SERVICE_URL"],
         ),
         (
             API,
-            vec![
-                ("BROKER_URL", "amqp://guest:se-cret@h:99999/".to_owned()),
-                ("FLASK_RUN_PORT", "http".to_owned()),
-                ("AUTHORIZATION_TIMEOUT_SEC", "-".to_owned()),
+            &[
+                ("BROKER_URL", "amqp://guest:se-cret@h:99999/"),
+                ("FLASK_RUN_PORT", "http"),
+                ("AUTHORIZATION_TIMEOUT_SEC", "-"),
             ],
             &["BROKER_URL", "FLASK_RUN_PORT", "AUTHORIZATION_TIMEOUT_SEC"],
         ),
         (
             ACL,
-            vec![("REDIS_PORT", "x".to_owned()), ("FLASK_RUN_PORT", "-1".to_owned())],
+            &[("REDIS_PORT", "x"), ("FLASK_RUN_PORT", "-1")],
             &["REDIS_PORT", "FLASK_RUN_PORT"],
         ),
     ];
@@ -74,7 +74,7 @@ async fn a_taken_port_is_said_in_one_sentence() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("its address").port();
     for program in [API, ACL] {
-        let (code, output) = ended(rust(program, &[], vec![("FLASK_RUN_PORT", port.to_string())])).await;
+        let (code, output) = ended(rust(program, &[], &[("FLASK_RUN_PORT", &port.to_string())])).await;
         assert_eq!(code, Some(1), "{program}: {output}");
         assert!(output.contains(&format!("127.0.0.1:{port}")), "{program}: {output}");
         assert!(output.contains("in use"), "{program}: {output}");
@@ -92,11 +92,11 @@ async fn missing_servers_are_said_once_and_waited_for() {
     let acl = rust(
         ACL,
         &[],
-        vec![
-            ("REDIS_HOST", "127.0.0.1".to_owned()),
-            ("REDIS_PORT", redis_port.to_string()),
-            ("FLASK_RUN_PORT", free_port().to_string()),
-            ("ADMIN_ADDRESS", format!("127.0.0.1:{admin}")),
+        &[
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &redis_port.to_string()),
+            ("FLASK_RUN_PORT", &free_port().to_string()),
+            ("ADMIN_ADDRESS", &format!("127.0.0.1:{admin}")),
         ],
     );
     not_ready(&acl, admin, "redis").await;
@@ -109,10 +109,10 @@ async fn missing_servers_are_said_once_and_waited_for() {
         let process = rust(
             program,
             arguments,
-            vec![
-                ("BROKER_URL", format!("amqp://guest:se-cret@127.0.0.1:{broker}//")),
-                ("FLASK_RUN_PORT", free_port().to_string()),
-                ("ADMIN_ADDRESS", format!("127.0.0.1:{admin}")),
+            &[
+                ("BROKER_URL", &format!("amqp://guest:se-cret@127.0.0.1:{broker}//")),
+                ("FLASK_RUN_PORT", &free_port().to_string()),
+                ("ADMIN_ADDRESS", &format!("127.0.0.1:{admin}")),
             ],
         );
         not_ready(&process, admin, "broker").await;

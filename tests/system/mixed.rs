@@ -8,7 +8,7 @@ use futures_util::stream;
 use harness::{Broker, Depth, eventually};
 use uuid::Uuid;
 
-use crate::services::{By, Cast, Stack, worker, worker_variables};
+use crate::services::{By, Cast, Stack, worker};
 
 const REQUESTS: usize = 500;
 const TOKEN: &str = "validDriverToken-0001";
@@ -19,7 +19,7 @@ async fn two_workers_share_a_queue_and_answer_each_request_once() {
     let vhost = Broker::shared().await.vhost("mixed").await;
     let cast = Cast { worker: By::Python, ..Cast::RUST };
     let stack = Stack::start(cast, vhost).await;
-    let rust = worker(By::Rust, worker_variables(&stack.vhost, &stack.acl, &stack.redis), 4).await;
+    let rust = worker(By::Rust, &stack.vhost, &stack.acl, &stack.redis, 4).await;
 
     let stations: Vec<String> = (0..REQUESTS).map(|_| Uuid::new_v4().to_string()).collect();
     let accepted = stream::iter(&stations)

@@ -7,7 +7,7 @@ use harness::{Broker, Process, Receiver, Redis, Signal, Vhost, eventually};
 use tokio::time::Instant;
 
 use crate::load::{Account, Load, SETTLE, seconds};
-use crate::services::{Acl, Api, By, worker, worker_variables};
+use crate::services::{Acl, Api, By, worker};
 
 /// The Rust stack in parts, so that each can be taken away.
 struct Parts {
@@ -27,7 +27,7 @@ impl Parts {
     }
 
     async fn worker(&self, concurrency: u32) -> Process {
-        worker(By::Rust, worker_variables(&self.vhost, &self.acl, &self.redis), concurrency).await
+        worker(By::Rust, &self.vhost, &self.acl, &self.redis, concurrency).await
     }
 
     fn load(&self, path: &str, count: usize, every: Duration) -> Load {

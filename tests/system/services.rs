@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use harness::{Process, Receiver, Redis, Vhost, eventually, free_port, http, twins};
+use harness::{Process, Receiver, Redis, Service, Vhost, free_port, http, python};
 
 /// Longest wait for a service to come up. Python's Celery takes two seconds on an idle machine.
 pub(crate) const START: Duration = Duration::from_secs(40);
@@ -43,35 +43,33 @@ impl fmt::Display for Cast {
     }
 }
 
-/// Environment variables of a service.
-pub(crate) type Variables = Vec<(&'static str, String)>;
-
-/// A public API that answers on this port.
-pub(crate) struct Api {
-    pub(crate) process: Process,
-    pub(crate) port: u16,
-}
+/// A public API.
+pub(crate) struct Api(pub(crate) Service);
 
 impl Api {
     /// Starts one; `timeout` is `AUTHORIZATION_TIMEOUT_SEC`.
     pub(crate) async fn start(by: By, broker_url: &str, timeout: u32) -> Self {
         let port = free_port();
-        let variables = vec![
-            ("BROKER_URL", broker_url.to_owned()),
-            ("FLASK_RUN_PORT", port.to_string()),
-            ("AUTHORIZATION_TIMEOUT_SEC", timeout.to_string()),
-        ];
-        let process = match by {
-            By::Python => twins::public_api(&variables),
-            By::Rust => rust(env!("CARGO_BIN_EXE_test-public-api"), &[], variables),
-        };
-        answers(port).await;
-        Self { process, port }
+        let timeout = timeout.to_string();
+        Self(match by {
+            By::Python => {
+                python::public_api(port, broker_url, &[("AUTHORIZATION_TIMEOUT_SEC", &timeout)]).await
+            }
+            By::Rust => {
+                let port_text = port.to_string();
+                let variables = [
+                    ("BROKER_URL", broker_url),
+                    ("FLASK_RUN_PORT", &port_text),
+                    ("AUTHORIZATION_TIMEOUT_SEC", &timeout),
+                ];
+                Service::start(rust(env!("CARGO_BIN_EXE_test-public-api"), &[], &variables), port).await
+            }
+        })
     }
 
     /// The authorize URL of a station and token, without a query.
     pub(crate) fn url(&self, station: &str, token: &str) -> String {
-        format!("http://127.0.0.1:{}/station/{station}/driver/{token}/authorize", self.port)
+        format!("{}/station/{station}/driver/{token}/authorize", self.0.url())
     }
 
     /// Asks for an authorization; `None` when there was no HTTP answer.
@@ -81,60 +79,54 @@ impl Api {
     }
 }
 
-/// An ACL service that answers on this port.
-pub(crate) struct Acl {
-    pub(crate) process: Process,
-    pub(crate) port: u16,
-}
+/// An ACL service.
+pub(crate) struct Acl(pub(crate) Service);
 
 impl Acl {
     pub(crate) async fn start(by: By, redis: &Redis) -> Self {
         let port = free_port();
-        let mut variables: Variables = redis.variables().to_vec();
-        variables.push(("FLASK_RUN_PORT", port.to_string()));
-        let process = match by {
-            By::Python => twins::acl_service(&variables),
-            By::Rust => rust(env!("CARGO_BIN_EXE_test-acl-service"), &[], variables),
-        };
-        answers(port).await;
-        Self { process, port }
-    }
-
-    pub(crate) fn base_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        Self(match by {
+            By::Python => python::acl_service(port, redis).await,
+            By::Rust => {
+                let (redis_port, port_text) = (redis.port().to_string(), port.to_string());
+                let variables =
+                    [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &redis_port), ("FLASK_RUN_PORT", &port_text)];
+                Service::start(rust(env!("CARGO_BIN_EXE_test-acl-service"), &[], &variables), port).await
+            }
+        })
     }
 
     /// Puts a token onto a station's allow-list.
     pub(crate) async fn allow(&self, station: &str, token: &str) -> http::Response {
-        http::put(&format!("{}/station/{station}/driver/{token}/acl", self.base_url())).await
+        http::put(&format!("{}/station/{station}/driver/{token}/acl", self.0.url())).await
     }
 }
 
 /// Starts a worker and waits until it consumes.
-pub(crate) async fn worker(by: By, variables: Variables, concurrency: u32) -> Process {
-    let concurrency = format!("-c{concurrency}");
-    let arguments = ["-A", "authorization_worker.tasks", "worker", "-l", "INFO", &concurrency];
-    let process = match by {
-        By::Python => twins::worker(&arguments, &variables),
-        By::Rust => rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, variables),
-    };
-    process.wait_for_line(" ready.", START).await;
-    process
+pub(crate) async fn worker(by: By, vhost: &Vhost, acl: &Acl, redis: &Redis, concurrency: u32) -> Process {
+    let concurrency = format!("--concurrency={concurrency}");
+    let (broker_url, acl_url) = (vhost.amqp_url(), acl.0.url());
+    match by {
+        By::Python => python::worker(&broker_url, &acl_url, Some(redis), &[&concurrency], &[]).await,
+        By::Rust => {
+            let arguments = ["-A", "authorization_worker.tasks", "worker", "--loglevel=INFO", &concurrency];
+            let redis_port = redis.port().to_string();
+            let variables = [
+                ("BROKER_URL", broker_url.as_str()),
+                ("AUTHORIZATION_SERVICE_URL", &acl_url),
+                ("REDIS_HOST", "127.0.0.1"),
+                ("REDIS_PORT", &redis_port),
+            ];
+            let process = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
+            process.wait_for_line(" ready.", START).await;
+            process
+        }
+    }
 }
 
 /// Starts a Rust program with exactly these variables.
-pub(crate) fn rust(program: &str, arguments: &[&str], variables: Variables) -> Process {
-    Process::spawn(program, arguments, variables)
-}
-
-async fn answers(port: u16) {
-    eventually(format!("an HTTP answer on port {port}"), START, || async {
-        http::try_send("GET", &format!("http://127.0.0.1:{port}/"), &[], Vec::new())
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
-    })
-    .await;
+pub(crate) fn rust(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+    Process::spawn(program, arguments, variables.iter().copied())
 }
 
 /// All three services on one broker vhost and one Redis, with a callback receiver.
@@ -152,10 +144,6 @@ const PATIENT_SECONDS: u32 = 60;
 
 impl Stack {
     pub(crate) async fn start(cast: Cast, vhost: Vhost) -> Self {
-        Self::start_with(cast, vhost, 8).await
-    }
-
-    pub(crate) async fn start_with(cast: Cast, vhost: Vhost, concurrency: u32) -> Self {
         let redis = Redis::start().await;
         let broker_url = vhost.amqp_url();
         let (acl, api, receiver) = futures_util::join!(
@@ -163,16 +151,7 @@ impl Stack {
             Api::start(cast.api, &broker_url, PATIENT_SECONDS),
             Receiver::start()
         );
-        let variables = worker_variables(&vhost, &acl, &redis);
-        let worker = worker(cast.worker, variables, concurrency).await;
+        let worker = worker(cast.worker, &vhost, &acl, &redis, 8).await;
         Self { api, acl, worker, redis, receiver, vhost }
     }
-}
-
-/// What a worker of a stack is configured with.
-pub(crate) fn worker_variables(vhost: &Vhost, acl: &Acl, redis: &Redis) -> Variables {
-    let mut variables: Variables = redis.variables().to_vec();
-    variables.push(("BROKER_URL", vhost.amqp_url()));
-    variables.push(("AUTHORIZATION_SERVICE_URL", acl.base_url()));
-    variables
 }

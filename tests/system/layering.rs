@@ -1,0 +1,211 @@
+//! The walls between the crates (docs/adr/0034-walls-and-ports.md): who may use whom, and where lapin and redis are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each crate of the workspace may depend on among the others. Services never name one another.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("celery-protocol", &[]),
+    ("celery-runtime", &["celery-protocol"]),
+    ("service-kit", &[]),
+    ("acl-service", &["service-kit"]),
+    ("public-api", &["celery-protocol", "celery-runtime", "service-kit"]),
+    ("worker", &["celery-protocol", "celery-runtime", "service-kit"]),
+    (
+        "standalone",
+        &["acl-service", "celery-protocol", "celery-runtime", "public-api", "service-kit", "worker"],
+    ),
+    ("harness", &[]),
+    (
+        "system-tests",
+        &[
+            "acl-service",
+            "celery-protocol",
+            "celery-runtime",
+            "harness",
+            "public-api",
+            "service-kit",
+            "standalone",
+            "worker",
+        ],
+    ),
+];
+
+/// What every crate may use in its tests besides.
+const MAY_USE_IN_TESTS: &[&str] = &["harness"];
+
+/// Libraries that only these crates may depend on.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("lapin", &["celery-runtime"]),
+    ("redis", &["acl-service", "harness", "worker"]),
+    ("rusqlite", &["standalone"]),
+];
+
+/// The only sources of services that may name redis.
+const REDIS_SOURCES: &[&str] = &["acl-service/src/redis_allow_list.rs", "worker/src/audit_log/redis.rs"];
+
+/// What no shared crate knows of.
+const DOMAIN_WORDS: &[&str] = &["station", "driver", "charging", "allowlist", "allow_list"];
+
+struct Dependency {
+    of: String,
+    on: String,
+    is_for_tests: bool,
+}
+
+#[test]
+fn dependencies_run_one_way() {
+    let dependencies = dependencies();
+    assert_eq!(against_the_order(&dependencies), BTreeSet::new());
+    let members: BTreeSet<&str> = dependencies.iter().map(|dependency| dependency.of.as_str()).collect();
+    assert_eq!(members, MAY_USE.iter().map(|(name, _)| *name).collect(), "the members of the workspace");
+}
+
+#[test]
+fn lapin_and_the_stores_are_where_they_belong() {
+    assert_eq!(out_of_place(&dependencies()), BTreeSet::new());
+    let reexported = "pub use lapin";
+    for (path, line) in lines_of("celery-runtime/src") {
+        assert!(!line.trim_start().starts_with(reexported), "{path} hands lapin on");
+    }
+}
+
+#[test]
+fn redis_is_in_the_allow_list_and_the_audit_log_only() {
+    let mut sources = BTreeSet::new();
+    for service in ["acl-service/src", "worker/src"] {
+        sources.extend(lines_of(service).into_iter().filter(|(_, line)| names_crate(line, "redis")).map(|(path, _)| path));
+    }
+    assert_eq!(sources, REDIS_SOURCES.iter().map(ToString::to_string).collect());
+}
+
+#[test]
+fn celery_protocol_does_no_io() {
+    let tree = cargo(&[
+        "tree", "--package", "celery-protocol", "--edges", "normal,build", "--prefix", "none", "--format", "{p}",
+    ]);
+    let packages: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(packages.contains("celery-protocol") && packages.contains("serde"), "{tree}");
+    for forbidden in ["tokio", "lapin", "mio", "hyper", "socket2", "async-io"] {
+        assert!(!packages.contains(forbidden), "celery-protocol depends on {forbidden}");
+    }
+    for (path, line) in lines_of("celery-protocol/src") {
+        for forbidden in ["std::net", "std::fs", "std::process", "std::thread"] {
+            assert!(!line.contains(forbidden), "{path}: {line}");
+        }
+    }
+}
+
+#[test]
+fn shared_crates_know_nothing_of_the_services() {
+    for shared in ["celery-protocol/src", "celery-runtime/src", "service-kit/src"] {
+        for (path, line) in lines_of(shared) {
+            let line = line.to_lowercase();
+            let word = DOMAIN_WORDS.iter().find(|word| line.contains(**word));
+            assert_eq!(word, None, "{path}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_wall_is_seen() {
+    let dependency = |of: &str, on: &str, is_for_tests| Dependency { of: of.into(), on: on.into(), is_for_tests };
+    let broken = [
+        dependency("public-api", "worker", false),
+        dependency("worker", "acl-service", true),
+        dependency("celery-protocol", "celery-runtime", false),
+        dependency("service-kit", "harness", true),
+        dependency("new-crate", "serde", false),
+        dependency("public-api", "lapin", false),
+        dependency("worker", "lapin", true),
+        dependency("celery-runtime", "lapin", false),
+    ];
+    let expected = ["celery-protocol → celery-runtime", "new-crate is not in MAY_USE", "public-api → worker", "worker → acl-service"];
+    assert_eq!(against_the_order(&broken), expected.map(str::to_owned).into());
+    assert_eq!(out_of_place(&broken), ["public-api → lapin", "worker → lapin"].map(str::to_owned).into());
+    assert!(names_crate("use redis::Client;", "redis") && names_crate("    Ok(redis::cmd(\"PING\"))", "redis"));
+    assert!(!names_crate("use crate::audit_log::redis::RedisAuditLog;", "redis"));
+    assert!(!names_crate("/// See redis::Client.", "redis"));
+}
+
+fn against_the_order(dependencies: &[Dependency]) -> BTreeSet<String> {
+    let members: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut broken = BTreeSet::new();
+    for Dependency { of, on, is_for_tests } in dependencies {
+        let Some(allowed) = members.get(of.as_str()) else {
+            broken.insert(format!("{of} is not in MAY_USE"));
+            continue;
+        };
+        let on_member = members.contains_key(on.as_str());
+        let in_tests = *is_for_tests && MAY_USE_IN_TESTS.contains(&on.as_str());
+        if on_member && !in_tests && !allowed.contains(&on.as_str()) {
+            broken.insert(format!("{of} → {on}"));
+        }
+    }
+    broken
+}
+
+fn out_of_place(dependencies: &[Dependency]) -> BTreeSet<String> {
+    let wrong = dependencies.iter().filter(|Dependency { of, on, .. }| {
+        ONLY_IN.iter().any(|(library, crates)| on == library && !crates.contains(&of.as_str()))
+    });
+    wrong.map(|Dependency { of, on, .. }| format!("{of} → {on}")).collect()
+}
+
+/// Whether a line of code starts a path at this crate, rather than at a module of the same name.
+fn names_crate(line: &str, name: &str) -> bool {
+    let code = line.trim_start();
+    !code.starts_with("//")
+        && code.match_indices(&format!("{name}::")).any(|(at, _)| {
+            let before = code[..at].chars().next_back();
+            !before.is_some_and(|before| before == ':' || before == '_' || before.is_alphanumeric())
+        })
+}
+
+/// The direct dependencies of every member of the workspace, of every kind.
+fn dependencies() -> Vec<Dependency> {
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps"]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut found = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let is_for_tests = dependency["kind"] == "dev";
+            found.push(Dependency { of: text(&package["name"]), on: text(&dependency["name"]), is_for_tests });
+        }
+    }
+    assert!(!found.is_empty(), "{metadata}");
+    found
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO")).args(arguments).arg("--frozen").current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Every line of the sources in a directory, with its file's path from the root. Tests at the end of a file are left out.
+fn lines_of(directory: &str) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let mut left = vec![root().join(directory)];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            lines.extend(code.lines().map(|line| (name.clone(), line.to_owned())));
+        }
+    }
+    assert!(!lines.is_empty(), "{directory} has no sources");
+    lines
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
