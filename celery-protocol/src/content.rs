@@ -1,8 +1,6 @@
 //! From a message to the value in its body: compression, content type, JSON (`kombu/message.py`, `kombu/serialization.py`,
 //! contract A.7).
 
-use std::borrow::Cow;
-
 use crate::compression::{Compression, CompressionError};
 use crate::decode_error::DecodeError;
 use crate::field::{FieldTable, FieldValue};
@@ -19,8 +17,16 @@ pub(crate) enum NoContent {
     Disallowed(String),
 }
 
+/// The bytes of a body.
+pub(crate) enum Body<'a> {
+    /// As they came.
+    Plain(&'a [u8]),
+    /// After a compression was undone.
+    Unpacked(Vec<u8>),
+}
+
 /// The body without its compression; an empty or null header means none.
-pub(crate) fn uncompressed(message: &Message) -> Result<Cow<'_, [u8]>, DecodeError> {
+pub(crate) fn unpack(message: &Message) -> Result<Body<'_>, DecodeError> {
     let undecodable = |exception| DecodeError::Undecodable {
         exception,
         context: context(&message.properties),
@@ -31,7 +37,7 @@ pub(crate) fn uncompressed(message: &Message) -> Result<Cow<'_, [u8]>, DecodeErr
         .get("compression")
         .map_or(Value::None, Value::from);
     if !header.is_truthy() {
-        return Ok(Cow::Borrowed(&message.body));
+        return Ok(Body::Plain(&message.body));
     }
     let Some(compression) = header.as_str().and_then(Compression::from_header) else {
         return Err(undecodable(match header {
@@ -53,7 +59,7 @@ pub(crate) fn uncompressed(message: &Message) -> Result<Cow<'_, [u8]>, DecodeErr
         ));
     }
     match compression.decompress(&message.body) {
-        Ok(body) => Ok(Cow::Owned(body)),
+        Ok(body) => Ok(Body::Unpacked(body)),
         Err(error) => Err(undecodable(exception(&error))),
     }
 }
@@ -85,7 +91,7 @@ fn exception(error: &CompressionError) -> String {
 ///
 /// JSON is UTF-8, but py-amqp decodes a body by its content encoding if it can, before kombu sees it; so a body that
 /// was not compressed may be Latin-1 (`amqp/abstract_channel.py: dispatch_method`, golden case `v2-latin1-encoding`).
-pub(crate) fn decode(body: &Cow<'_, [u8]>, properties: &Properties) -> Result<Value, NoContent> {
+pub(crate) fn decode(body: &Body<'_>, properties: &Properties) -> Result<Value, NoContent> {
     let content_type = properties
         .content_type
         .as_deref()
@@ -103,16 +109,20 @@ pub(crate) fn decode(body: &Cow<'_, [u8]>, properties: &Properties) -> Result<Va
             "Refusing to deserialize untrusted content of type {name} ({content_type})"
         )));
     }
-    if body.is_empty() {
+    let bytes = match body {
+        Body::Plain(bytes) => bytes,
+        Body::Unpacked(bytes) => bytes.as_slice(),
+    };
+    if bytes.is_empty() {
         return Ok(Value::Bytes(Vec::new()));
     }
     let encoding = properties.content_encoding.as_deref();
     if trusted {
-        return charset(body, encoding);
+        return charset(bytes, encoding);
     }
     let value = match body {
-        Cow::Borrowed(bytes) if encoding.is_some_and(is_latin_1) => json::parse_text(&from_latin_1(bytes)),
-        _ => json::parse(body),
+        Body::Plain(bytes) if encoding.is_some_and(is_latin_1) => json::parse_text(&from_latin_1(bytes)),
+        _ => json::parse(bytes),
     };
     value.map_err(|error| NoContent::Undecodable(format!("DecodeError({})", error.py_repr())))
 }

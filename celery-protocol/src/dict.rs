@@ -82,12 +82,12 @@ fn without_repeats(items: Vec<(Text, Value)>) -> Vec<(Text, Value)> {
     let mut positions: HashMap<Text, usize> = HashMap::with_capacity(items.len());
     let mut unique: Vec<(Text, Value)> = Vec::with_capacity(items.len());
     for (key, value) in items {
-        match positions.get(&key).and_then(|position| unique.get_mut(*position)) {
-            Some((_, own)) => *own = value,
-            None => {
-                positions.insert(key.clone(), unique.len());
-                unique.push((key, value));
-            }
+        let known = positions.get(&key).and_then(|position| unique.get_mut(*position));
+        if let Some((_, own)) = known {
+            *own = value;
+        } else {
+            positions.insert(key.clone(), unique.len());
+            unique.push((key, value));
         }
     }
     unique

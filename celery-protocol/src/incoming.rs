@@ -1,8 +1,6 @@
 //! Decoding in Celery's own order (`celery/worker/consumer/consumer.py: on_task_received`, contract E.2): the name comes
 //! first, so that an unregistered task is refused before its body is read.
 
-use std::borrow::Cow;
-
 use crate::content::{self, NoContent};
 use crate::decode_error::DecodeError;
 use crate::dict::Dict;
@@ -37,11 +35,11 @@ impl Incoming {
     /// # Errors
     /// The body cannot be unpacked; or there is no such header, and the body cannot be decoded or names no task.
     pub fn identify(message: Message) -> Result<Incoming, DecodeError> {
-        let unpacked = content::uncompressed(&message)?;
+        let unpacked = content::unpack(&message)?;
         let (task, body) = if let Some(task) = message.properties.headers.get("task") {
             let unpacked = match unpacked {
-                Cow::Borrowed(_) => None,
-                Cow::Owned(body) => Some(body),
+                content::Body::Plain(_) => None,
+                content::Body::Unpacked(bytes) => Some(bytes),
             };
             (Value::from(task), Body::Encoded(unpacked))
         } else {
@@ -109,7 +107,7 @@ impl Incoming {
             Body::Decoded(dict) if dict.get("args").is_none() => protocol_1(message, &task, dict),
             Body::Decoded(dict) => hybrid(message, &task, dict, Protocol::V1),
             Body::Encoded(unpacked) => {
-                let body = unpacked.map_or(Cow::Borrowed(message.body.as_slice()), Cow::Owned);
+                let body = unpacked.map_or(content::Body::Plain(&message.body), content::Body::Unpacked);
                 let value = match content::decode(&body, &message.properties) {
                     Ok(value) => value,
                     Err(NoContent::Disallowed(refusal)) => return Err(DecodeError::Disallowed { refusal }),

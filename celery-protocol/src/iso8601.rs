@@ -97,26 +97,32 @@ pub(crate) fn isoformat_date(date: civil::Date) -> String {
 }
 
 pub(crate) fn isoformat_time(time: civil::Time, offset: Option<i64>) -> String {
-    let mut text = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
-    let microsecond = time.subsec_nanosecond() / 1000;
-    if microsecond != 0 {
-        text += &format!(".{microsecond:06}");
+    let fraction = match time.subsec_nanosecond() / 1000 {
+        0 => String::new(),
+        microsecond => format!(".{microsecond:06}"),
+    };
+    let zone = offset.map(isoformat_offset).unwrap_or_default();
+    format!(
+        "{:02}:{:02}:{:02}{fraction}{zone}",
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+/// `+05:30`; seconds and microseconds only where there are any.
+fn isoformat_offset(offset: i64) -> String {
+    let sign = if offset < 0 { '-' } else { '+' };
+    let (seconds, microseconds) = (
+        offset.unsigned_abs() / 1_000_000,
+        offset.unsigned_abs() % 1_000_000,
+    );
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (seconds, microseconds) {
+        (0, 0) => format!("{sign}{hours:02}:{minutes:02}"),
+        (_, 0) => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
+        _ => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}.{microseconds:06}"),
     }
-    if let Some(offset) = offset {
-        let sign = if offset < 0 { '-' } else { '+' };
-        let (seconds, microseconds) = (
-            offset.unsigned_abs() / 1_000_000,
-            offset.unsigned_abs() % 1_000_000,
-        );
-        text += &format!("{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
-        if seconds % 60 != 0 || microseconds != 0 {
-            text += &format!(":{:02}", seconds % 60);
-        }
-        if microseconds != 0 {
-            text += &format!(".{microseconds:06}");
-        }
-    }
-    text
 }
 
 /// Reads a time as `dateutil.parser.isoparse` does: basic and extended form, date only, week and ordinal dates, any

@@ -66,20 +66,19 @@ fn write_repr(value: &Value, out: &mut String) {
             Err(_) => write_call("datetime.datetime", text, out),
         },
         Value::Date(text) => match python_datetime::date(text) {
-            Ok(date) => out.push_str(&format!(
-                "datetime.date({}, {}, {})",
-                date.year(),
-                date.month(),
-                date.day()
-            )),
+            Ok(date) => {
+                let (year, month, day) = (date.year(), date.month(), date.day());
+                write_display(out, &format_args!("datetime.date({year}, {month}, {day})"));
+            }
             Err(_) => write_call("datetime.date", text, out),
         },
         Value::Time(text) => match python_datetime::time(text) {
-            Ok((time, offset)) => out.push_str(&format!(
-                "datetime.time({}{})",
-                time_arguments(time),
-                zone_argument(offset)
-            )),
+            Ok((time, offset)) => {
+                write_display(
+                    out,
+                    &format_args!("datetime.time({}{})", time_arguments(time), zone_argument(offset)),
+                );
+            }
             Err(_) => write_call("datetime.time", text, out),
         },
         Value::Decimal(text) => write_call("Decimal", text, out),
@@ -207,15 +206,12 @@ fn datetime_repr(time: &IsoTime) -> String {
 }
 
 fn time_arguments(time: civil::Time) -> String {
-    let mut text = format!("{}, {}", time.hour(), time.minute());
-    let microsecond = time.subsec_nanosecond() / 1000;
-    if time.second() != 0 || microsecond != 0 {
-        text += &format!(", {}", time.second());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    match (second, time.subsec_nanosecond() / 1000) {
+        (0, 0) => format!("{hour}, {minute}"),
+        (_, 0) => format!("{hour}, {minute}, {second}"),
+        (_, microsecond) => format!("{hour}, {minute}, {second}, {microsecond}"),
     }
-    if microsecond != 0 {
-        text += &format!(", {microsecond}");
-    }
-    text
 }
 
 fn zone_argument(offset: Option<i64>) -> String {

@@ -136,19 +136,17 @@ fn decimal(value: &Value) -> Result<Value, JsonError> {
 }
 
 fn encoded(value: &Value) -> Result<&str, JsonError> {
-    match value {
-        Value::Text(text) => text.as_str().ok_or_else(|| JsonError::Typed {
-            exception: "UnicodeEncodeError",
-            text: "'utf-8', ..., 'surrogates not allowed'".to_owned(),
-        }),
-        _ => {
-            let kind = value.type_name();
-            Err(JsonError::typed(
-                "AttributeError",
-                &format!("'{kind}' object has no attribute 'encode'"),
-            ))
-        }
-    }
+    let Value::Text(text) = value else {
+        let kind = value.type_name();
+        return Err(JsonError::typed(
+            "AttributeError",
+            &format!("'{kind}' object has no attribute 'encode'"),
+        ));
+    };
+    text.as_str().ok_or_else(|| JsonError::Typed {
+        exception: "UnicodeEncodeError",
+        text: "'utf-8', ..., 'surrogates not allowed'".to_owned(),
+    })
 }
 
 fn bytes(value: &Value) -> Result<Value, JsonError> {

@@ -138,17 +138,11 @@ fn body(capture: &Dict) -> Vec<u8> {
 }
 
 fn table(values: &Dict, types: Option<&Dict>) -> FieldTable {
-    let typed = values.iter().map(|(key, value)| {
-        let key = key.as_str().expect("UTF-8");
-        (
-            key,
-            field(
-                value,
-                types.map(|types| types.get(key).unwrap_or_else(|| panic!("no type of {key}"))),
-            ),
-        )
-    });
-    typed.collect()
+    let kind = |key| types.map(|types| types.get(key).unwrap_or_else(|| panic!("no type of {key}")));
+    let names = values
+        .iter()
+        .map(|(key, value)| (key.as_str().expect("UTF-8"), value));
+    names.map(|(key, value)| (key, field(value, kind(key)))).collect()
 }
 
 /// A header by its wire letter; where the capture has none, by the type py-amqp gives it.

@@ -149,48 +149,53 @@ fn call_of(capture: &Capture, task: &TaskMessage) -> TaskCall {
     };
     let compression =
         text("compression").map(|header| Compression::from_header(&header).expect("a compression"));
-    let mut call = TaskCall::new(&task.task, &*task.id, &sender(capture));
-    call.args = task.args.as_list().expect("a list").to_vec();
-    call.kwargs = task.keywords().expect("a dict").clone();
-    call.embed = task.embed.clone();
-    call.shadow = task.shadow.clone();
-    call.eta = text("eta");
-    call.expires = text("expires");
-    call.expiration = properties
-        .expiration
-        .as_ref()
-        .map(|text| text.parse().expect("milliseconds"));
-    call.group = task.group.clone();
-    call.group_index = task.group_index;
-    call.timelimit = task.timelimit;
-    call.root_id = task.root_id.clone();
-    call.parent_id = task.parent_id.clone();
-    call.ignore_result = task.ignore_result;
-    call.stamped_headers = properties
+    let stamped = properties
         .headers
         .get("stamped_headers")
-        .and_then(FieldValue::as_array)
-        .map(|names| {
+        .and_then(FieldValue::as_array);
+    let own = properties
+        .headers
+        .iter()
+        .filter(|(name, _)| !PROTOCOL_HEADERS.contains(name));
+    let overridden = FieldTable::from_iter([("retries", FieldValue::I32(3)), ("lang", "rust".into())]);
+    let (retries, headers) = match &*capture.file {
+        "task-v2-headers-override" => (0, overridden),
+        _ => (
+            task.retries,
+            own.map(|(name, value)| (name, value.clone())).collect(),
+        ),
+    };
+    TaskCall {
+        args: task.args.as_list().expect("a list").to_vec(),
+        kwargs: task.keywords().expect("a dict").clone(),
+        embed: task.embed.clone(),
+        shadow: task.shadow.clone(),
+        eta: text("eta"),
+        expires: text("expires"),
+        expiration: properties
+            .expiration
+            .as_ref()
+            .map(|text| text.parse().expect("milliseconds")),
+        group: task.group.clone(),
+        group_index: task.group_index,
+        retries,
+        timelimit: task.timelimit,
+        root_id: task.root_id.clone(),
+        parent_id: task.parent_id.clone(),
+        ignore_result: task.ignore_result,
+        stamped_headers: stamped.map(|names| {
             names
                 .iter()
                 .map(|name| name.as_str().expect("text").to_owned())
                 .collect()
-        });
-    call.stamps = task.stamps.clone();
-    call.priority = properties.priority;
-    call.delivery_mode = properties.delivery_mode.expect("a delivery mode");
-    call.compression = compression;
-    if capture.file == "task-v2-headers-override" {
-        call.headers = FieldTable::from_iter([("retries", FieldValue::I32(3)), ("lang", "rust".into())]);
-    } else {
-        call.retries = task.retries;
-        let own = properties
-            .headers
-            .iter()
-            .filter(|(name, _)| !PROTOCOL_HEADERS.contains(name));
-        call.headers = own.map(|(name, value)| (name, value.clone())).collect();
+        }),
+        stamps: task.stamps.clone(),
+        priority: properties.priority,
+        delivery_mode: properties.delivery_mode.expect("a delivery mode"),
+        headers,
+        compression,
+        ..TaskCall::new(&task.task, &*task.id, &sender(capture))
     }
-    call
 }
 
 fn sender(capture: &Capture) -> Sender {
