@@ -13,12 +13,21 @@ pub const RUST_LOG: Variable = Variable {
     meaning: "what to log: error, warn, info, debug, trace, or per module, such as info,lapin=warn",
 };
 
+/// Silent unless [`RUST_LOG`] names it: it logs every attempt to connect as an error, of which the
+/// program itself says the first.
+const QUIET: &str = "lapin";
+
 /// Reads [`RUST_LOG`].
 pub fn read_filter(reader: &mut Reader<'_>) -> Filter {
-    reader.parse(
-        &RUST_LOG,
-        "a level (error, warn, info, debug, trace) or a list of module=level",
-    )
+    let expected = "a level (error, warn, info, debug, trace) or a list of module=level";
+    let filter: Filter = reader.parse(&RUST_LOG, expected);
+    if filter.to_string().contains(QUIET) {
+        return filter;
+    }
+    match format!("{QUIET}=off").parse() {
+        Ok(silence) => filter.add_directive(silence),
+        Err(_) => filter,
+    }
 }
 
 /// Starts the log of this process: stderr, colours only on a terminal. A log that is already set
@@ -43,15 +52,21 @@ mod tests {
         let env = Env::from_pairs([("RUST_LOG", "info,=loud=")]);
         let mut reader = env.reader();
         let filter = read_filter(&mut reader);
-        assert_eq!(filter.to_string(), "info");
+        assert_eq!(filter.to_string(), "lapin=off,info");
         assert!(reader.finish().unwrap_err().to_string().contains("RUST_LOG"));
+    }
+
+    #[test]
+    fn what_is_quiet_can_be_heard() {
+        let env = Env::from_pairs([("RUST_LOG", "warn,lapin=debug")]);
+        assert_eq!(read_filter(&mut env.reader()).to_string(), "lapin=debug,warn");
     }
 
     #[test]
     fn the_default_is_info() {
         let env = Env::default();
         let mut reader = env.reader();
-        assert_eq!(read_filter(&mut reader).to_string(), "info");
+        assert_eq!(read_filter(&mut reader).to_string(), "lapin=off,info");
         assert_eq!(reader.finish(), Ok(()));
     }
 }

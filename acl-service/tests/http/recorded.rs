@@ -71,17 +71,33 @@ impl Answer {
         )
     }
 
-    /// From the bytes of a connection.
+    /// The last answer on a connection.
     pub(crate) fn received(bytes: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            return Self::new(None, &[], text);
-        };
-        let mut lines = head.split("\r\n");
-        let status = lines
-            .next()
-            .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok());
-        Self::new(status, &lines.collect::<Vec<_>>(), body.to_owned())
+        Self::all(bytes).pop().unwrap()
+    }
+
+    /// All answers on a connection, without those that only say "go on".
+    pub(crate) fn all(bytes: &[u8]) -> Vec<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut rest = text.as_ref();
+        let mut answers = Vec::new();
+        while !rest.is_empty() {
+            let (head, behind) = rest.split_once("\r\n\r\n").unwrap_or(("", rest));
+            let mut lines = head.split("\r\n");
+            let status = lines
+                .next()
+                .and_then(|line| line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok());
+            let mut answer = Self::new(status, &lines.collect::<Vec<_>>(), String::new());
+            if answer.status == Some(100) {
+                rest = behind;
+                continue;
+            }
+            let length = answer.content_length.unwrap_or(behind.len()).min(behind.len());
+            behind[..length].clone_into(&mut answer.body);
+            rest = &behind[length..];
+            answers.push(answer);
+        }
+        answers
     }
 
     fn new(status: Option<u16>, headers: &[&str], body: String) -> Self {

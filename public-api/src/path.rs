@@ -1,0 +1,59 @@
+//! The one path of this service: `/station/<station>/driver/<token>/authorize`.
+
+use uuid::Uuid;
+
+/// Who wants to charge, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Driver {
+    pub(crate) station: Uuid,
+    pub(crate) token: String,
+}
+
+/// Reads decoded path segments. A station is hexadecimal 8-4-4-4-12 in any case and of any version,
+/// a token any text (behaviour 6).
+pub(crate) fn driver(segments: &[&str]) -> Option<Driver> {
+    let ["station", station, "driver", token, "authorize"] = segments else {
+        return None;
+    };
+    if token.is_empty() {
+        return None;
+    }
+    // Of the four notations that `Uuid` reads, only the hyphenated one has this length.
+    let hyphenated = station.len() == uuid::fmt::Hyphenated::LENGTH;
+    let station = hyphenated.then(|| Uuid::try_parse(station).ok()).flatten()?;
+    Some(Driver {
+        station,
+        token: (*token).to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_station_and_a_token() {
+        let station = "A0B1C2D3-e4f5-4678-9abc-def012345678";
+        let found = driver(&["station", station, "driver", "..", "authorize"]).unwrap();
+        assert_eq!(found.station.to_string(), station.to_lowercase());
+        assert_eq!(found.token, "..");
+        assert_eq!(driver(&["station", station, "driver", "", "authorize"]), None);
+        assert_eq!(
+            driver(&["station", station, "driver", "t", "authorize", ""]),
+            None
+        );
+        assert_eq!(driver(&["station", station, "driver", "t", "acl"]), None);
+        for none in [
+            "a0b1c2d3e4f546789abcdef012345678",
+            "a0b1c2d3-e4f5-4678-9abc-def01234567é",
+            "x",
+            "",
+        ] {
+            assert_eq!(
+                driver(&["station", none, "driver", "t", "authorize"]),
+                None,
+                "{none}"
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The public API as a program.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use celery_runtime::{Producer, ProducerConfig};
+use service_kit::admin::{self, Readiness};
+use service_kit::env::Env;
+use service_kit::http::{self, Limits};
+use service_kit::program::Program;
+use service_kit::shutdown::Shutdown;
+use service_kit::telemetry;
+
+use crate::amqp_queue::AmqpQueue;
+use crate::authorize::{Authorize, router};
+use crate::config::{Config, VARIABLES};
+
+const PROGRAM: Program = Program {
+    name: "public-api",
+    about: "The public API: accepts requests to charge and puts them on the task queue in RabbitMQ",
+    version: env!("CARGO_PKG_VERSION"),
+    variables: VARIABLES,
+};
+
+/// The queue that Celery workers consume unless told otherwise.
+const QUEUE: &str = "celery";
+
+/// How long a caller waits for the broker before a 503.
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The whole program, from its command line to its exit code.
+pub fn main() -> ExitCode {
+    PROGRAM.parse_arguments();
+    match Config::read(&Env::process()) {
+        Ok(config) => PROGRAM.run(serve(config)),
+        Err(mistakes) => PROGRAM.misconfigured(&mistakes),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    telemetry::init(config.log);
+    let shutdown = Shutdown::on_signals()?;
+    let listener = config.listen.bind().await?;
+    let readiness = Readiness::new();
+    let mut background = admin::start(config.admin.as_ref(), &readiness, &shutdown).await?;
+    let producer = Producer::start(ProducerConfig {
+        broker: config.broker,
+        queue: QUEUE.to_owned(),
+        deadline: PUBLISH_DEADLINE,
+        name: PROGRAM.name.to_owned(),
+    });
+    let (watched, broker) = (producer.clone(), readiness.part("broker"));
+    background.spawn(async move {
+        watched
+            .watch(|trouble| {
+                match trouble {
+                    None => broker.ready(),
+                    Some(trouble) => broker.not_ready(trouble),
+                };
+            })
+            .await;
+    });
+    tracing::info!("public API on http://{}", listener.local_addr()?);
+    let authorize = Authorize {
+        queue: AmqpQueue {
+            producer: producer.clone(),
+        },
+        sender: celery_runtime::sender().clone(),
+        timeout: config.authorization_timeout,
+    };
+    http::serve(listener, router(authorize), Limits::default(), shutdown).await;
+    producer.close().await;
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The public API over HTTP. What it enqueues is recorded instead of sent; the system tests send it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the test by panicking")]
+
+mod corpus;
+mod enqueued;
+mod outage;
+mod program;
+#[path = "../../../acl-service/tests/http/recorded.rs"]
+mod recorded;
+mod recorder;
+mod requests;

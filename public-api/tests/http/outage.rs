@@ -1,0 +1,59 @@
+//! The queue away, and bodies that nobody wants.
+
+use crate::recorded::{self, STATION};
+use crate::recorder::Running;
+
+/// Recorded with a broker in use or in trouble; the system tests hold them, with a real one.
+pub(crate) const OF_THE_BROKER: &[&str] = &[
+    "broker-wrong-password",
+    "broker-vhost-missing",
+    "broker-link:normal",
+    "broker-link:connection-closed-by-broker-before-publish",
+    "broker-link:next-after-reconnect",
+    "broker-link:broker-gone",
+    "broker-link:broker-back",
+    "broker-link:broker-hangs-bytes-swallowed",
+    "broker-link:broker-hangs-second",
+    "broker-link:after-hang",
+];
+
+/// Python takes them; here they are refused.
+pub(crate) const LARGE_BODIES: &[&str] = &["API body of 10 MB", "API body of 50 MB"];
+
+#[tokio::test]
+async fn a_queue_that_is_away_is_a_503_that_says_when_to_come_back() {
+    let service = Running::start().await;
+    service.queue.go_away();
+    for method in ["GET", "POST", "HEAD"] {
+        let request = format!(
+            "{method} /station/{STATION}/driver/t/authorize?callback_url=u HTTP/1.1\r\n\
+             Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        );
+        let error = serde_json::json!({ "error": "The request could not be enqueued, try again" });
+        let mut expected = recorded::refusal(503).with_json(Some(503), &error);
+        expected.retry_after = Some("1".to_owned());
+        if method == "HEAD" {
+            expected = expected.without_body();
+        }
+        assert_eq!(service.send(request.as_bytes()).await, expected, "{method}");
+    }
+    assert_eq!(service.queue.take(), Vec::new());
+}
+
+/// Rows "API body of …": refused before the body is sent.
+#[tokio::test]
+async fn a_large_body_is_refused_unread() {
+    let service = Running::start().await;
+    for megabytes in [10, 50] {
+        let request = format!(
+            "POST /station/{STATION}/driver/t/authorize HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+             Content-Type: application/json\r\nConnection: close\r\nContent-Length: {megabytes}000000\r\n\r\n"
+        );
+        assert_eq!(
+            service.send(request.as_bytes()).await.status,
+            Some(413),
+            "{megabytes}"
+        );
+    }
+    assert_eq!(service.queue.take(), Vec::new());
+}
