@@ -13,24 +13,31 @@ mod erlang;
 mod eventually;
 mod guard;
 pub mod http;
+mod message;
+mod output;
 mod port;
 mod process;
 mod proxy;
 pub mod python;
+mod received;
 mod receiver;
 mod redis_server;
+mod reply;
 mod vhost;
 
 pub use broker::Broker;
 pub use eventually::eventually;
 pub use guard::Scratch;
+pub use message::Delivered;
 pub use port::free_port;
 pub use process::{Process, Signal};
 pub use proxy::Proxy;
 pub use python::Service;
-pub use receiver::{Received, Receiver, Reply};
+pub use received::Received;
+pub use receiver::Receiver;
 pub use redis_server::{AuditRecord, Redis};
-pub use vhost::{Consumer, Delivered, Depth, Vhost};
+pub use reply::Reply;
+pub use vhost::{Consumer, Depth, Vhost};
 
 /// Ends every message about a missing server.
 const SETUP: &str = "; run `make test`, or scripts/setup, which installs what the tests need";

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,12 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, kill_process, kill_process_group};
-use tokio::sync::Notify;
-
 pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process, kill_process_group};
 
 use crate::guard::{self, Scratch};
+use crate::output::{Output, Stream};
 
 /// What every child finds in its environment besides the variables it is given.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -37,23 +35,6 @@ pub struct Process {
     output: Arc<Output>,
     readers: Mutex<Vec<JoinHandle<()>>>,
     directory: Scratch,
-}
-
-#[derive(Default)]
-struct Output {
-    lines: Mutex<Vec<Line>>,
-    changed: Notify,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stream {
-    Stdout,
-    Stderr,
-}
-
-struct Line {
-    stream: Stream,
-    text: String,
 }
 
 impl Process {
@@ -278,47 +259,6 @@ impl Drop for Process {
                 self.tail()
             );
         }
-    }
-}
-
-impl Output {
-    fn collect(output: &Arc<Self>, stream: Stream, pipe: impl Read + Send + 'static) -> JoinHandle<()> {
-        let output = Arc::clone(output);
-        // A thread and no task: a server shared by several tests outlives the runtime of the test that started it.
-        std::thread::spawn(move || {
-            let mut pipe = BufReader::new(pipe);
-            let mut bytes = Vec::new();
-            while pipe.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
-                let text = String::from_utf8_lossy(&bytes)
-                    .trim_end_matches(['\r', '\n'])
-                    .to_owned();
-                output.locked().push(Line { stream, text });
-                output.changed.notify_waiters();
-                bytes.clear();
-            }
-        })
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Vec<Line>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, stream: Stream) -> Vec<String> {
-        self.locked()
-            .iter()
-            .filter(|line| line.stream == stream)
-            .map(|line| line.text.clone())
-            .collect()
-    }
-
-    fn matching(&self, text: &str, count: usize) -> Vec<String> {
-        let lines = self.locked();
-        lines
-            .iter()
-            .filter(|line| line.text.contains(text))
-            .take(count)
-            .map(|line| line.text.clone())
-            .collect()
     }
 }
 

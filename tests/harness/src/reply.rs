@@ -1,0 +1,105 @@
+//! What the receiver does with a request.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use crate::received::Received;
+
+/// What the server does with a request.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Status, extra header lines, body.
+    Answer(u16, Vec<(String, String)>, Vec<u8>),
+    /// The same after a while.
+    After(Duration, Box<Reply>),
+    /// These bytes and the end of the connection.
+    Raw(Vec<u8>),
+    /// Nothing, with the connection open until the client gives up.
+    Hang,
+    /// The end of the connection without an answer.
+    Close,
+}
+
+impl Reply {
+    /// A status with an empty body.
+    pub fn status(status: u16) -> Self {
+        Self::Answer(status, Vec::new(), Vec::new())
+    }
+
+    /// 200 with this JSON.
+    pub fn json(body: &Value) -> Self {
+        let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        Self::Answer(200, headers, body.to_string().into_bytes())
+    }
+
+    /// A redirect.
+    pub fn redirect(status: u16, location: &str) -> Self {
+        Self::Answer(
+            status,
+            vec![("Location".to_owned(), location.to_owned())],
+            Vec::new(),
+        )
+    }
+
+    /// What the path of a callback URL asks for: `/status/N` that status, `/slow/MS` 200 after that many
+    /// milliseconds, `/hang` no answer, `/close` the end of the connection, `/redirect/N/REST` a redirect to
+    /// `/REST`; any other path 200.
+    pub fn by_path(request: &Received) -> Self {
+        let path = request.path();
+        let mut segments = path.trim_start_matches('/').splitn(3, '/');
+        let (verb, first, rest) = (
+            segments.next(),
+            segments.next().unwrap_or_default(),
+            segments.next(),
+        );
+        let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("no number in {path}"));
+        match verb {
+            Some("status") => Self::status(number(first)),
+            Some("slow") => {
+                let pause = Duration::from_millis(u64::from(number(first)));
+                Self::After(pause, Box::new(Self::status(200)))
+            }
+            Some("hang") => Self::Hang,
+            Some("close") => Self::Close,
+            Some("redirect") => Self::redirect(number(first), &format!("/{}", rest.unwrap_or_default())),
+            _ => Self::status(200),
+        }
+    }
+}
+
+/// Answers; says whether the connection may be used for another request.
+pub(crate) async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply, head_only: bool) -> bool {
+    let mut reply = reply;
+    while let Reply::After(pause, then) = reply {
+        tokio::time::sleep(pause).await;
+        reply = *then;
+    }
+    match reply {
+        Reply::Answer(status, headers, body) => {
+            let mut lines = vec![
+                format!("HTTP/1.1 {status} Status"),
+                format!("Content-Length: {}", body.len()),
+            ];
+            lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+            let mut bytes = format!("{}\r\n\r\n", lines.join("\r\n")).into_bytes();
+            if !head_only {
+                bytes.extend(body);
+            }
+            stream.get_mut().write_all(&bytes).await.is_ok()
+        }
+        Reply::Raw(bytes) => {
+            let _ = stream.get_mut().write_all(&bytes).await;
+            let _ = stream.get_mut().shutdown().await;
+            false
+        }
+        Reply::Hang => {
+            // Ends when the client does.
+            let _ = stream.read_u8().await;
+            false
+        }
+        Reply::Close | Reply::After(..) => false,
+    }
+}
