@@ -39,10 +39,14 @@ async fn answer<A: AllowList>(State(allow_list): State<Arc<A>>, request: Request
     if permission.token.len() > LONGEST_TOKEN {
         return http::error(StatusCode::URI_TOO_LONG, "the driver token is longer than 16 KiB");
     }
+    let unavailable = || http::unavailable("the allow-list is not available, try again");
     match timeout(DEADLINE, perform(&*allow_list, method, &permission)).await {
         Ok(Ok(body)) => http::json(StatusCode::OK, &body),
-        Ok(Err(Unavailable::Down(_))) | Err(_) => {
-            http::unavailable("the allow-list is not available, try again")
+        Err(_) => unavailable(),
+        Ok(Err(Unavailable::Down(source))) => {
+            // The allow-list itself says in the log when it goes away and when it is back.
+            tracing::debug!(station.id = %permission.station, "no answer for {}: {source}", permission.station);
+            unavailable()
         }
         Ok(Err(Unavailable::Damaged(source))) => {
             tracing::error!(station.id = %permission.station, "no allow-list for {}: {source}", permission.station);

@@ -226,6 +226,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_celery_would_take_for_a_typed_value_is_an_object_like_any_other() {
+        let typed = r#"{"__type__": "nosuch", "__value__": 1}"#;
+        let beside = format!(r#"{{"callback_url": "u", "x": {typed}}}"#);
+        assert_eq!(from("application/json", "", beside).await, Ok(Text::from("u")));
+        assert_eq!(
+            from("application/json", "", typed).await,
+            Err(NoCallbackUrl::Missing)
+        );
+    }
+
+    #[tokio::test]
     async fn limits() {
         let url = |length: usize| "u".repeat(length);
         let in_query = async |length| from("", &format!("callback_url={}", url(length)), "").await;
