@@ -26,7 +26,6 @@ from kombu.utils.json import loads
 
 FOLDER = Path(sys.argv[1])
 SERVER_HEADERS = ("Date:", "Server:")
-TASK = "authorization_worker.tasks.authorize"
 
 
 class Report:
