@@ -248,13 +248,14 @@ def check_public_api(report):
                 expected = [dict(call, args=comparable_args(call["args"])) for call in expected]
                 report.compare(file, case, enqueued=(json_text(expected), json.dumps(seen)))
                 if case in recorded_messages:
-                    recorded = recorded_messages.pop(case)
+                    recorded, message = recorded_messages.pop(case), messages[0]
+                    properties = message.properties | {"headers": message.headers}
                     report.compare(
                         file,
                         recorded["case"],
                         message=(
                             comparable_message(recorded, recorded["body"]),
-                            comparable_message(messages[0].properties | {"headers": messages[0].headers}, messages[0].body, now),
+                            comparable_message(properties, message.body, now),
                         ),
                     )
                 count += 1
