@@ -22,8 +22,9 @@ async fn two_workers_share_a_queue_and_answer_each_request_once() {
     let rust = worker(By::Rust, &stack.vhost, &stack.acl, &stack.redis, 4).await;
 
     let stations: Vec<String> = (0..REQUESTS).map(|_| Uuid::new_v4().to_string()).collect();
+    let callback = stack.receiver.url("/mixed");
     let accepted = stream::iter(&stations)
-        .map(|station| stack.api.authorize(station, TOKEN, &stack.receiver.url("/mixed")))
+        .map(|station| stack.api.authorize(station, TOKEN, &callback))
         .buffer_unordered(50)
         .filter(|answer| std::future::ready(answer.as_ref().is_some_and(|answer| answer.status == 200)))
         .count()

@@ -7,7 +7,12 @@ pub mod authorize;
 pub mod callback;
 pub mod callback_status;
 pub mod callback_url;
+mod cli;
 pub mod config;
 pub mod driver_token;
+pub mod run;
 pub mod target_policy;
+pub mod task;
 pub mod verdict;
+
+pub use run::main;

@@ -1,0 +1,235 @@
+//! The worker as a program: from its command line and environment to its exit code.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use celery_runtime::{
+    BrokerUrl, CeleryFormat, Registry, Shutdown, Status, TaskFields, Worker, WorkerConfig, banner, hostname, nodename,
+};
+use clap::Parser as _;
+use jiff::ZonedDateTime;
+use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
+use service_kit::env::{BadEnvironment, Env, Variable};
+use service_kit::http::ListenAddress;
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::audit_log::redis::RedisAuditLog;
+use crate::audit_log::{AuditLog, AuditSink, NoAuditLog};
+use crate::authorize::Authorizer;
+use crate::cli::Cli;
+use crate::config::{AuditLogConfig, Config};
+use crate::task;
+
+const BROKER_URL: Variable = Variable {
+    name: "BROKER_URL",
+    default: Some("amqp://guest:guest@localhost:5672//"),
+    meaning: "RabbitMQ, with user, password and virtual host; several, separated by `;`, are tried in turn",
+};
+const REMAP_SIGTERM: Variable =
+    Variable { name: "REMAP_SIGTERM", default: None, meaning: "SIGQUIT: SIGTERM stops at once, as SIGQUIT does" };
+const RUST_LOG: Variable = Variable {
+    name: "RUST_LOG",
+    default: None,
+    meaning: "what the worker logs, per module, such as info,lapin=warn; unset: what --loglevel says",
+};
+
+/// What the program reads besides [`config::VARIABLES`](crate::config::VARIABLES).
+pub const VARIABLES: &[Variable] = &[BROKER_URL, ADMIN_ADDRESS, REMAP_SIGTERM, RUST_LOG];
+
+/// Exit code for a command line that is not understood, as clap's own.
+const USAGE: u8 = 2;
+
+/// Everything that was read from the environment.
+struct Settings {
+    broker: BrokerUrl,
+    task: Config,
+    admin: Option<ListenAddress>,
+    remap_sigterm: bool,
+    filter: EnvFilter,
+}
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(word) = cli.unknown_word() {
+        eprintln!("worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`");
+        return ExitCode::from(USAGE);
+    }
+    let settings = match Settings::read(&Env::process(), &cli) {
+        Ok(settings) => settings,
+        Err(mistakes) => {
+            eprintln!("worker: {mistakes}");
+            return ExitCode::from(BadEnvironment::EXIT_CODE);
+        }
+    };
+    match start(&cli, settings) {
+        Ok(exit_code) => ExitCode::from(exit_code),
+        Err(error) => {
+            eprintln!("worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Settings {
+    fn read(env: &Env, cli: &Cli) -> Result<Self, BadEnvironment> {
+        let mut reader = env.reader();
+        let broker = cli.broker.clone().unwrap_or_else(|| reader.text(&BROKER_URL));
+        let broker = broker.parse().unwrap_or_else(|error| {
+            reader.mistake(&BROKER_URL, format!("is wrong: {error}"));
+            BrokerUrl::default()
+        });
+        let settings = Self {
+            broker,
+            task: Config::read(&mut reader),
+            admin: admin::read_address(&mut reader),
+            remap_sigterm: reader.optional(&REMAP_SIGTERM).is_some_and(|signal| signal == "SIGQUIT"),
+            filter: reader
+                .parse_optional(&RUST_LOG, "a level or a list of module=level")
+                .unwrap_or_else(|| EnvFilter::new(cli.loglevel.filter())),
+        };
+        reader.finish()?;
+        Ok(settings)
+    }
+}
+
+/// Sets the process up and runs the worker on one thread: a task waits far more than it computes, and one thread
+/// that does everything is cheaper than two that wake each other.
+fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
+    if let Some(directory) = &cli.workdir {
+        std::env::set_current_dir(directory)
+            .with_context(|| format!("cannot change to the directory {}", directory.display()))?;
+    }
+    log_to(cli.logfile.as_deref(), settings.filter.clone())?;
+    let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let exit_code = runtime.block_on(serve(cli, settings));
+    // A name lookup that hangs on its own thread must not hold the exit.
+    runtime.shutdown_background();
+    drop(pidfile);
+    exit_code
+}
+
+async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
+    let shutdown = Shutdown::on_signals(settings.remap_sigterm)?;
+    let readiness = Readiness::new();
+    let health = service_kit::shutdown::Shutdown::manual();
+    let _health = admin::start(settings.admin.as_ref(), &readiness, &health).await?;
+    let audit_log = readiness.part("audit log");
+    match &settings.task.audit_log {
+        AuditLogConfig::None => {
+            tracing::warn!("there is no audit log: neither ELASTICSEARCH_URL nor REDIS_HOST is set");
+            work(cli, &settings, AuditLog::new(NoAuditLog, audit_log), &readiness, shutdown).await
+        }
+        AuditLogConfig::Redis { host, port } => {
+            let sink = RedisAuditLog::new(host, *port).context("REDIS_HOST and REDIS_PORT name no Redis")?;
+            work(cli, &settings, AuditLog::new(sink, audit_log), &readiness, shutdown).await
+        }
+    }
+}
+
+async fn work<S: AuditSink>(
+    cli: &Cli,
+    settings: &Settings,
+    audit_log: AuditLog<S>,
+    readiness: &Readiness,
+    shutdown: Shutdown,
+) -> anyhow::Result<u8> {
+    let (acl, callbacks) = settings.task.clients()?;
+    let authorizer = Arc::new(Authorizer::new(acl, callbacks, audit_log));
+    let mut registry = Registry::new();
+    task::register(&mut registry, Arc::clone(&authorizer));
+
+    let config = worker_config(cli, settings.broker.clone());
+    if !cli.quiet && cli.loglevel.shows_banner() {
+        say(&banner(&config, &registry, task::APP, cli.loglevel.shows_tasks(), &ZonedDateTime::now()));
+    }
+    let worker = Worker::new(config, registry);
+    if cli.purge {
+        let erased = worker.purge().await.context("cannot purge the queues")?;
+        say(&format!("purge: Erased {erased} messages from the queue.\n\n"));
+    }
+    let (status, broker) = (worker.status(), readiness.part("broker"));
+    tokio::select! {
+        exit_code = worker.run(shutdown) => Ok(exit_code),
+        () = follow(status, broker) => Ok(0),
+        () = async { authorizer.audit_log().wait().await; std::future::pending().await } => Ok(0),
+    }
+}
+
+fn worker_config(cli: &Cli, broker: BrokerUrl) -> WorkerConfig {
+    let defaults = WorkerConfig::new(broker, nodename(cli.hostname.as_deref(), &hostname()));
+    WorkerConfig {
+        queues: cli.queues(),
+        concurrency: cli.concurrency.filter(|slots| *slots > 0).unwrap_or(defaults.concurrency),
+        prefetch_multiplier: cli
+            .prefetch_multiplier
+            .filter(|messages| *messages > 0)
+            .unwrap_or(defaults.prefetch_multiplier),
+        acks_late: !cli.acks_early,
+        drain_timeout: Duration::from_secs(cli.drain_timeout),
+        ..defaults
+    }
+}
+
+/// Readiness says what the worker says of its broker, for as long as it runs.
+async fn follow(mut status: watch::Receiver<Status>, broker: Part) {
+    loop {
+        match &*status.borrow_and_update() {
+            Status::Consuming => broker.ready(),
+            Status::Away(reason) => broker.not_ready(reason.clone()),
+            Status::Stopping => broker.not_ready("stopping"),
+        };
+        if status.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Celery's log lines, on standard error or in a file.
+fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).event_format(CeleryFormat).fmt_fields(TaskFields);
+    // Fails only where a subscriber exists already.
+    let _ = match file {
+        None => tracing::subscriber::set_global_default(subscriber.with_writer(io::stderr).finish()),
+        Some(path) => {
+            let file: File = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .with_context(|| format!("cannot write the log file {path}"))?;
+            tracing::subscriber::set_global_default(subscriber.with_writer(Arc::new(file)).finish())
+        }
+    };
+    Ok(())
+}
+
+/// Standard output may be gone; a worker works on without it.
+fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// A file with the process id, removed at the end.
+struct Pidfile<'p>(&'p Path);
+
+impl<'p> Pidfile<'p> {
+    fn write(path: &'p Path) -> anyhow::Result<Self> {
+        std::fs::write(path, format!("{}\n", std::process::id()))
+            .with_context(|| format!("cannot write the process id to {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Pidfile<'_> {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(self.0);
+    }
+}

@@ -1,0 +1,34 @@
+//! The `authorize` task under its Celery name.
+
+use std::sync::Arc;
+
+use celery_protocol::Value;
+use celery_runtime::{Registry, Request, TaskError, TaskOptions, TaskResult};
+use jiff::Timestamp;
+
+use crate::audit_log::AuditSink;
+use crate::authorize::Authorizer;
+
+/// The Celery application that the task belongs to.
+pub const APP: &str = "authorization_worker.tasks";
+
+/// The name that messages carry.
+pub const NAME: &str = "authorization_worker.tasks.authorize";
+
+/// Registers the task.
+pub fn register<S: AuditSink>(registry: &mut Registry, authorizer: Arc<Authorizer<S>>) {
+    registry.register(TaskOptions::named(NAME), move |request| run(Arc::clone(&authorizer), request));
+}
+
+async fn run<S: AuditSink>(authorizer: Arc<Authorizer<S>>, request: Request) -> TaskResult {
+    let now = Timestamp::now().as_nanosecond();
+    let message = request.message();
+    let Some(kwargs) = message.keywords() else {
+        let why = format!("authorize() argument after ** must be a mapping, not {}", message.kwargs.type_name());
+        return Err(TaskError::raised("TypeError", why));
+    };
+    match authorizer.authorize(&message.args, kwargs, now).await {
+        Ok(()) => Ok(Value::None),
+        Err(error) => Err(TaskError::raised(error.class, error.message)),
+    }
+}
