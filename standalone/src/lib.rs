@@ -1,1 +1,20 @@
+//! The three services in one process on one SQLite file: no server is needed. Requests pass through the same handlers,
+//! messages through the same encoder and decoder as on RabbitMQ and Redis.
 
+mod allow_list;
+mod audit_log;
+mod cli;
+mod config;
+mod database;
+mod demo;
+mod program;
+mod queue;
+mod receiver;
+mod report;
+mod runner;
+mod services;
+mod terminal;
+mod welcome;
+
+pub use config::variables;
+pub use program::main;

@@ -1,0 +1,162 @@
+//! The audit log in the database: the fields of the Redis hash, one row per authorization.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use worker::audit_log::{AuditError, AuditRecord, AuditSink};
+
+use crate::database::{Database, DatabaseError};
+
+/// Writes to the table `audit_log`. A record that is written again replaces itself.
+#[derive(Clone)]
+pub(crate) struct SqliteAuditLog {
+    pub(crate) database: Database,
+}
+
+impl AuditSink for SqliteAuditLog {
+    async fn check(&self) -> Result<(), AuditError> {
+        self.database.write(|_| Ok(())).await.map_err(failed)
+    }
+
+    async fn write(&self, record: &AuditRecord) -> Result<(), AuditError> {
+        let start_time_ns = i64::try_from(record.start_time_ns);
+        let start_time_ns = start_time_ns.map_err(|error| AuditError {
+            store: STORE.to_owned(),
+            source: error.into(),
+        })?;
+        let record = record.clone();
+        let written = self.database.write(move |connection| {
+            let mut insert =
+                connection.prepare_cached("INSERT OR REPLACE INTO audit_log VALUES (?, ?, ?, ?, ?, ?)")?;
+            insert.execute(params![
+                start_time_ns,
+                record.station_id,
+                record.driver_token,
+                record.status.as_str(),
+                record.callback_status,
+                record.callback_url
+            ])
+        });
+        written.await.map(|_rows| ()).map_err(failed)
+    }
+}
+
+const STORE: &str = "the database";
+
+fn failed(error: DatabaseError) -> AuditError {
+    AuditError {
+        store: STORE.to_owned(),
+        source: error.into(),
+    }
+}
+
+/// A record as it is kept, to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) start_time_ns: i64,
+    pub(crate) station_id: String,
+    pub(crate) driver_token: String,
+    pub(crate) status: String,
+    pub(crate) callback_status: String,
+    pub(crate) callback_url: String,
+}
+
+impl Entry {
+    /// The newest records, oldest first.
+    pub(crate) fn newest(connection: &Connection, count: u32) -> rusqlite::Result<Vec<Self>> {
+        let mut select = connection.prepare("SELECT * FROM audit_log ORDER BY start_time_ns DESC LIMIT ?")?;
+        let mut entries = select
+            .query_map([count], Self::read)?
+            .collect::<Result<Vec<_>, _>>()?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// The newest record of a station.
+    pub(crate) fn of_station(connection: &Connection, station: &str) -> rusqlite::Result<Option<Self>> {
+        let sql = "SELECT * FROM audit_log WHERE station_id = ? ORDER BY start_time_ns DESC";
+        connection
+            .prepare(sql)?
+            .query_map([station], Self::read)?
+            .next()
+            .transpose()
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            start_time_ns: row.get("start_time_ns")?,
+            station_id: row.get("station_id")?,
+            driver_token: row.get("driver_token")?,
+            status: row.get("status")?,
+            callback_status: row.get("callback_status")?,
+            callback_url: row.get("callback_url")?,
+        })
+    }
+}
+
+impl fmt::Display for Entry {
+    /// A line per field. What is no plain text is escaped: it comes from callers and ends on a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = Timestamp::from_nanosecond(self.start_time_ns.into());
+        let start = start.map(|start| format!(" ({start:.3})")).unwrap_or_default();
+        writeln!(f, "start_time_ns    {}{start}", self.start_time_ns)?;
+        writeln!(f, "station_id       {}", self.station_id.escape_debug())?;
+        writeln!(f, "driver_token     {}", self.driver_token.escape_debug())?;
+        writeln!(f, "status           {}", self.status)?;
+        writeln!(f, "callback_status  {}", self.callback_status.escape_debug())?;
+        write!(f, "callback_url     {}", self.callback_url.escape_debug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use worker::verdict::Verdict;
+
+    use super::*;
+
+    fn record(start_time_ns: i128, status: Verdict) -> AuditRecord {
+        AuditRecord {
+            start_time_ns,
+            station_id: "station".to_owned(),
+            driver_token: "token\u{1b}[2J".to_owned(),
+            status,
+            callback_status: "<Response [200]>".to_owned(),
+            callback_url: "http://127.0.0.1:9000/".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_is_kept_once_and_shown_without_terminal_controls() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = SqliteAuditLog {
+            database: Database::open(&directory.path().join("a.db")).unwrap(),
+        };
+        log.check().await.unwrap();
+        let start = 1_795_346_136_809_199_617;
+        log.write(&record(start + 1, Verdict::Unknown)).await.unwrap();
+        log.write(&record(start, Verdict::NotAllowed)).await.unwrap();
+        log.write(&record(start, Verdict::Allowed)).await.unwrap();
+        let entries = log
+            .database
+            .read(|connection| Entry::newest(connection, 10))
+            .await
+            .unwrap();
+        assert_eq!(entries.len(), 2);
+        assert_eq!(
+            entries[0].to_string(),
+            "start_time_ns    1795346136809199617 (2026-11-22T11:15:36.809Z)\n\
+             station_id       station\n\
+             driver_token     token\\u{1b}[2J\n\
+             status           allowed\n\
+             callback_status  <Response [200]>\n\
+             callback_url     http://127.0.0.1:9000/"
+        );
+        let newest = log
+            .database
+            .read(|connection| Entry::of_station(connection, "station"))
+            .await
+            .unwrap();
+        assert_eq!(newest.unwrap().status, "unknown");
+    }
+}

@@ -1,0 +1,106 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use service_kit::env;
+
+use crate::config;
+
+/// The three services of the authorization stack in one process on one SQLite file; no server is needed.
+#[derive(Debug, Parser)]
+#[command(name = "standalone", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    /// Something else than running the services.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunFlags,
+}
+
+/// How to run the services; what is not given comes from the environment.
+#[derive(Debug, Default, Args)]
+pub(crate) struct RunFlags {
+    /// Address to listen on [default: 127.0.0.1].
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Port of the public API [default: 8080].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) api_port: Option<u16>,
+    /// Port of the ACL service [default: 5000].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) acl_port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseFlag,
+}
+
+/// Which database.
+#[derive(Debug, Default, Args)]
+pub(crate) struct DatabaseFlag {
+    /// File to keep everything in [default: cp-auth.db].
+    #[arg(long = "database", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start everything on free ports and show an authorization of each kind from request to audit record.
+    Demo,
+    /// Be called back: answer every request with 200 and print it.
+    Receive {
+        /// Address to listen on.
+        #[arg(long, default_value = "127.0.0.1")]
+        host: String,
+        /// Port to listen on.
+        #[arg(long, default_value_t = RECEIVER_PORT)]
+        port: u16,
+    },
+    /// Print the audit log, the newest record last.
+    Log {
+        #[command(flatten)]
+        database: DatabaseFlag,
+        /// How many records.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        last: u32,
+    },
+    /// Print what waits in the queue, and what could not be run.
+    Queue {
+        #[command(flatten)]
+        database: DatabaseFlag,
+        /// How many messages.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        first: u32,
+    },
+}
+
+/// Where `receive` listens and example callbacks go.
+pub(crate) const RECEIVER_PORT: u16 = 9000;
+
+impl Cli {
+    /// Reads the command line of this process. Ends it on `--help` and on what is not understood, with exit code 2.
+    pub(crate) fn of_process() -> Self {
+        let help = env::help(&config::variables());
+        let matches = Self::command().after_help(help).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_running_do_not_go_with_another_command() {
+        let cli = Cli::parse_from(["standalone", "--api-port", "1", "--database", "x.db"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.api_port, Some(1));
+        assert!(Cli::try_parse_from(["standalone", "--api-port", "1", "demo"]).is_err());
+        assert!(Cli::try_parse_from(["standalone", "demo", "--api-port", "1"]).is_err());
+        assert!(Cli::try_parse_from(["standalone", "log", "--database", "x.db", "--last", "5"]).is_ok());
+    }
+}

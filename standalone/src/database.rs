@@ -1,0 +1,169 @@
+//! The one file that everything is kept in: permissions, waiting requests, audit records.
+
+mod connection_thread;
+mod file;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use self::connection_thread::ConnectionThread;
+pub(crate) use self::file::{OpenError, view};
+
+/// An open database. SQLite blocks, so its work is done on two threads of its own: one writes, one reads what is
+/// committed. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Database {
+    writer: ConnectionThread,
+    reader: ConnectionThread,
+}
+
+/// Why the database did not do what it should.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    /// It says so itself.
+    #[error("the database refuses")]
+    Refused(#[source] Arc<rusqlite::Error>),
+    /// Something else in the same transaction went so wrong that SQLite gave it up.
+    #[error("the database gave the transaction up")]
+    RolledBack,
+    /// It is closed.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl Database {
+    /// Opens the file, or makes it. No other process may have it open this way.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let file = file::open(path)?;
+        let reader = ConnectionThread::start("database-reader", "BEGIN", file.reader, ());
+        let writer = ConnectionThread::start("database-writer", "BEGIN IMMEDIATE", file.writer, file.lock);
+        let threads = reader.and_then(|reader| {
+            Ok(Self {
+                writer: writer?,
+                reader,
+            })
+        });
+        threads.map_err(|error| OpenError::no_thread(path, error))
+    }
+
+    /// Does `work` as one change: all of it or nothing. `Ok` means that it is on the disk.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        self.writer.run(work).await
+    }
+
+    /// Reads what is on the disk.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        self.reader.run(work).await
+    }
+
+    /// Whether anything can be written.
+    pub(crate) fn is_open(&self) -> bool {
+        self.writer.is_running()
+    }
+
+    /// Finishes what was begun and closes the file, so that it alone, without its log, holds everything.
+    pub(crate) async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Refused(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(connection: &Connection) -> rusqlite::Result<u32> {
+        connection.query_row("SELECT count(*) FROM allow_list", [], |row| row.get(0))
+    }
+
+    fn insert(connection: &Connection, token: &str) -> rusqlite::Result<usize> {
+        connection.execute("INSERT INTO allow_list VALUES ('station', ?)", [token])
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_there_for_others_and_after_closing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let database = Database::open(&path).unwrap();
+        database
+            .write(|connection| insert(connection, "one"))
+            .await
+            .unwrap();
+        assert_eq!(count(&view(&path).unwrap()).unwrap(), 1);
+        assert_eq!(database.read(count).await.unwrap(), 1);
+
+        database.close().await;
+        assert!(matches!(database.read(count).await, Err(DatabaseError::Closed)));
+        assert!(!directory.path().join("a.db-wal").exists());
+        let again = Database::open(&path).unwrap();
+        assert_eq!(again.read(count).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_fails_leaves_nothing_and_spoils_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(&directory.path().join("a.db")).unwrap();
+        let good = (0..50).map(|n| {
+            let database = database.clone();
+            async move {
+                database
+                    .write(move |connection| insert(connection, &n.to_string()))
+                    .await
+            }
+        });
+        let bad = database.write(|connection| {
+            insert(connection, "half")?;
+            connection.execute("INSERT INTO allow_list VALUES (NULL, NULL)", [])
+        });
+        let (good, bad) = tokio::join!(futures_util::future::join_all(good), bad);
+        assert!(good.iter().all(Result::is_ok), "{good:?}");
+        assert!(matches!(bad, Err(DatabaseError::Refused(_))), "{bad:?}");
+        assert_eq!(database.read(count).await.unwrap(), 50);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_gives_up_fails_for_all_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(&directory.path().join("a.db")).unwrap();
+        let (ready, wait) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let busy = database.write(move |_| {
+            let _ = ready.0.send(());
+            let _ = wait.1.recv();
+            Ok(())
+        });
+        // Two jobs that wait behind a third are one transaction.
+        let others = async {
+            while ready.1.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+            let first = database.write(|connection| insert(connection, "lost"));
+            let second = database.write(|connection| connection.execute_batch("ROLLBACK"));
+            let release = async { wait.0.send(()) };
+            tokio::join!(first, second, release)
+        };
+        let (busy, (first, ..)) = tokio::join!(busy, others);
+        busy.unwrap();
+        assert!(matches!(first, Err(DatabaseError::RolledBack)), "{first:?}");
+        assert_eq!(database.read(count).await.unwrap(), 0);
+        assert!(
+            database
+                .write(|connection| insert(connection, "next"))
+                .await
+                .is_ok()
+        );
+    }
+}

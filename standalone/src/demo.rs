@@ -1,0 +1,210 @@
+//! `standalone demo`: an authorization of each kind from request to audit record, on free ports and a temporary file.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use service_kit::env::Env;
+use service_kit::http::ListenAddress;
+use service_kit::shutdown::Shutdown;
+use service_kit::telemetry::{self, Filter};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use crate::audit_log::Entry;
+use crate::cli::{DatabaseFlag, RunFlags};
+use crate::config::Config;
+use crate::receiver::Receiver;
+use crate::services::Services;
+use crate::terminal::{indented, say};
+
+/// No step takes longer.
+const STEP: Duration = Duration::from_secs(20);
+
+/// Between two looks for a record, which follows its callback at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// The stage: services, the other end of callbacks, and a client.
+struct Stage {
+    services: Services,
+    receiver: Receiver,
+    client: Client<HttpConnector, Empty<Bytes>>,
+}
+
+/// One authorization and what is to come of it.
+struct Act {
+    title: &'static str,
+    token: &'static str,
+    verdict: &'static str,
+}
+
+/// Performs all acts.
+///
+/// # Errors
+///
+/// If anything is not as it should be.
+pub(crate) async fn demo() -> anyhow::Result<()> {
+    telemetry::init(Filter::new("error"));
+    let directory = tempfile::tempdir().context("no temporary directory")?;
+    let flags = RunFlags {
+        host: None,
+        api_port: Some(0),
+        acl_port: Some(0),
+        database: DatabaseFlag {
+            file: Some(directory.path().join("demo.db")),
+        },
+    };
+    // The environment may forbid callbacks to this machine or send them through a proxy.
+    let config = Config::read(&Env::default(), &flags)?;
+    let shutdown = Shutdown::on_signals()?;
+    let stage = Stage {
+        services: Services::start(&config, &shutdown).await?,
+        receiver: Receiver::start(&ListenAddress::new("127.0.0.1", 0)).await?,
+        client: Client::builder(TokioExecutor::new()).build_http(),
+    };
+    tokio::select! {
+        performed = perform(stage, &shutdown) => performed,
+        () = shutdown.cold.cancelled() => Ok(()),
+    }
+}
+
+async fn perform(mut stage: Stage, shutdown: &Shutdown) -> anyhow::Result<()> {
+    say(format!(
+        "Public API on http://{}, ACL service on http://{}, callbacks to http://{}.",
+        stage.services.api, stage.services.acl, stage.receiver.address
+    ));
+
+    let allowed = Act {
+        title: "1. A driver on the allow-list",
+        token: "validDriverToken-0001",
+        verdict: "allowed",
+    };
+    let station = Uuid::new_v4();
+    say(format!("\n{}\n", allowed.title));
+    stage
+        .request(Method::PUT, &stage.acl_url(station, allowed.token))
+        .await?;
+    stage.authorize(station, &allowed).await?;
+
+    let others = [
+        Act {
+            title: "2. A driver who is not on it",
+            token: "otherDriverToken-0002",
+            verdict: "not_allowed",
+        },
+        Act {
+            title: "3. A driver token that is too short",
+            token: "short",
+            verdict: "invalid",
+        },
+    ];
+    for act in others {
+        say(format!("\n{}\n", act.title));
+        stage.authorize(Uuid::new_v4(), &act).await?;
+    }
+
+    let unknown = Act {
+        title: "4. The ACL service is down",
+        token: "validDriverToken-0001",
+        verdict: "unknown",
+    };
+    say(format!("\n{}\n", unknown.title));
+    stage.services.stop_acl().await;
+    stage.authorize(Uuid::new_v4(), &unknown).await?;
+
+    shutdown.warm.cancel();
+    stage.services.run_until(shutdown).await?;
+    say("\nAll four verdicts are as they should be.");
+    Ok(())
+}
+
+impl Stage {
+    fn acl_url(&self, station: Uuid, token: &str) -> String {
+        format!(
+            "http://{}/station/{station}/driver/{token}/acl",
+            self.services.acl
+        )
+    }
+
+    /// Asks for an authorization, shows all that follows, and checks it.
+    async fn authorize(&mut self, station: Uuid, act: &Act) -> anyhow::Result<()> {
+        let callback_url = format!("http://{}/verdict", self.receiver.address);
+        let url = format!(
+            "http://{}/station/{station}/driver/{}/authorize?callback_url={callback_url}",
+            self.services.api, act.token
+        );
+        self.request(Method::GET, &url).await?;
+
+        let callback = timeout(STEP, self.receiver.next())
+            .await
+            .context("no callback came")?;
+        say(format!(
+            "  callback  {} {}\n    {}",
+            callback.method, callback.target, callback.body
+        ));
+        let expected = format!(
+            r#"{{"station_id": "{station}", "driver_token": "{}", "status": "{}"}}"#,
+            act.token, act.verdict
+        );
+        ensure!(
+            callback.body == expected,
+            "this callback should have been {expected}"
+        );
+
+        let record = timeout(STEP, self.record(station))
+            .await
+            .context("no audit record was written")??;
+        say(format!("  audit record\n{}", indented(&record.to_string(), 4)));
+        let expected = Entry {
+            start_time_ns: record.start_time_ns,
+            station_id: station.to_string(),
+            driver_token: act.token.to_owned(),
+            status: act.verdict.to_owned(),
+            callback_status: "<Response [200]>".to_owned(),
+            callback_url,
+        };
+        ensure!(record == expected, "this record should have been\n{expected}");
+        Ok(())
+    }
+
+    /// Sends a request, shows it and its answer, which has to be 200.
+    async fn request(&self, method: Method, url: &str) -> anyhow::Result<()> {
+        say(format!("  {method} {url}"));
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(url)
+            .body(Empty::new())?;
+        let response = timeout(STEP, self.client.request(request))
+            .await
+            .context("no answer came")??;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        say(format!(
+            "    {} {}",
+            status.as_u16(),
+            String::from_utf8_lossy(&body).trim_end()
+        ));
+        ensure!(status.is_success(), "this answer should have been 200");
+        Ok(())
+    }
+
+    async fn record(&self, station: Uuid) -> anyhow::Result<Entry> {
+        let station = station.to_string();
+        loop {
+            let station = station.clone();
+            let found = self
+                .services
+                .database
+                .read(move |connection| Entry::of_station(connection, &station));
+            if let Some(entry) = found.await? {
+                return Ok(entry);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The program: from its command line to its exit code.
+
+use std::process::ExitCode;
+
+use jiff::ZonedDateTime;
+use service_kit::env::{BadEnvironment, Env};
+use service_kit::http::ListenAddress;
+use service_kit::program::Program;
+use service_kit::shutdown::Shutdown;
+use service_kit::telemetry;
+
+use crate::cli::{Cli, Command};
+use crate::config::{self, Config};
+use crate::receiver::Receiver;
+use crate::services::Services;
+use crate::terminal::say;
+use crate::welcome::welcome;
+use crate::{demo, report};
+
+const PROGRAM: Program = Program {
+    name: "standalone",
+    about: "The three services in one process on one SQLite file",
+    version: env!("CARGO_PKG_VERSION"),
+    variables: &[],
+};
+
+/// The whole program, from its command line to its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::of_process();
+    let env = Env::process();
+    let started: Result<ExitCode, BadEnvironment> = match cli.command {
+        None => Config::read(&env, &cli.run).map(|config| PROGRAM.run(run(config))),
+        Some(Command::Demo) => Ok(PROGRAM.run(demo::demo())),
+        Some(Command::Receive { host, port }) => Ok(PROGRAM.run(receive(ListenAddress::new(&host, port)))),
+        Some(Command::Log { database, last }) => config::read_database(&env, &database)
+            .map(|file| PROGRAM.run(async move { report::log(&file, last) })),
+        Some(Command::Queue { database, first }) => config::read_database(&env, &database)
+            .map(|file| PROGRAM.run(async move { report::queue(&file, first) })),
+    };
+    started.unwrap_or_else(|mistakes| PROGRAM.misconfigured(&mistakes))
+}
+
+async fn run(config: Config) -> anyhow::Result<()> {
+    telemetry::init(config.log.clone());
+    let shutdown = Shutdown::on_signals()?;
+    let services = Services::start(&config, &shutdown).await?;
+    say(welcome(&services, &config));
+    services.run_until(&shutdown).await
+}
+
+async fn receive(at: ListenAddress) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let mut receiver = Receiver::start(&at).await?;
+    say(format!(
+        "Waiting for callbacks on http://{}; Ctrl-C stops.",
+        receiver.address
+    ));
+    loop {
+        tokio::select! {
+            () = shutdown.warm.cancelled() => return Ok(()),
+            callback = receiver.next() => say(format!("{}  {callback}", ZonedDateTime::now().strftime("%H:%M:%S"))),
+        }
+    }
+}

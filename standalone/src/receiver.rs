@@ -1,0 +1,104 @@
+//! The other end of a callback, for whoever has none at hand.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::{self, Body};
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode};
+use service_kit::http::{self, Limits, ListenAddress};
+use service_kit::shutdown::Shutdown;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// As much of a callback as is read, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// As many callbacks as wait to be looked at.
+const WAITING: usize = 64;
+
+/// Answers every request with 200 and gives it to whoever calls [`Receiver::next`]. Stops when dropped.
+pub(crate) struct Receiver {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    callbacks: mpsc::Receiver<Callback>,
+    _server: JoinSet<()>,
+}
+
+/// A request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Callback {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) body: String,
+}
+
+impl Receiver {
+    pub(crate) async fn start(at: &ListenAddress) -> anyhow::Result<Self> {
+        let listener = at.bind().await?;
+        let address = listener.local_addr()?;
+        let (sender, callbacks) = mpsc::channel(WAITING);
+        let router = Router::new().fallback(receive).with_state(sender);
+        let mut server = JoinSet::new();
+        server.spawn(http::serve(
+            listener,
+            router,
+            Limits::default(),
+            Shutdown::manual(),
+        ));
+        Ok(Self {
+            address,
+            callbacks,
+            _server: server,
+        })
+    }
+
+    /// The next callback, waited for.
+    pub(crate) async fn next(&mut self) -> Callback {
+        match self.callbacks.recv().await {
+            Some(callback) => callback,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+async fn receive(State(sender): State<mpsc::Sender<Callback>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
+    let Ok(body) = body::to_bytes(body, BODY_LIMIT).await else {
+        return http::error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is too long or was cut short",
+        );
+    };
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let callback = Callback {
+        method: parts.method.to_string(),
+        target,
+        body,
+    };
+    if sender.send(callback).await.is_err() {
+        return http::unavailable("nobody listens any more");
+    }
+    http::json(StatusCode::OK, &serde_json::json!({ "message": "received" }))
+}
+
+impl fmt::Display for Callback {
+    /// One line. What is no plain text is escaped: it comes from callers and ends on a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| {
+            if c.is_control() {
+                c.escape_unicode().to_string()
+            } else {
+                c.to_string()
+            }
+        };
+        let body: String = self.body.chars().map(plain).collect();
+        write!(f, "{} {} {body}", self.method, self.target)
+    }
+}

@@ -1,0 +1,69 @@
+//! `standalone log` and `standalone queue`: what is in the file, whether or not the services run on it.
+
+use std::path::Path;
+
+use celery_protocol::Incoming;
+
+use crate::audit_log::Entry;
+use crate::database;
+use crate::queue::{Queue, Waiting};
+use crate::terminal::{indented, say};
+
+/// Prints the newest audit records, the newest last.
+pub(crate) fn log(file: &Path, last: u32) -> anyhow::Result<()> {
+    let entries = Entry::newest(&database::view(file)?, last)?;
+    if entries.is_empty() {
+        say(format!("no records yet in {}", file.display()));
+    }
+    for entry in entries {
+        say(format!("{entry}\n"));
+    }
+    Ok(())
+}
+
+/// Prints what waits, the next first, and what could not be run.
+pub(crate) fn queue(file: &Path, first: u32) -> anyhow::Result<()> {
+    let connection = database::view(file)?;
+    say(format!(
+        "{} waiting in {}",
+        requests(Queue::count(&connection)?),
+        file.display()
+    ));
+    for waiting in Queue::page(&connection, 0, first)? {
+        say(indented(&described(waiting), 2));
+    }
+    let dead_letters = Queue::dead_letters(&connection, first)?;
+    if !dead_letters.is_empty() {
+        say("could not be run and set aside:");
+    }
+    for letter in dead_letters {
+        say(indented(
+            &format!("{}: {}", described(letter.waiting), letter.reason.escape_debug()),
+            2,
+        ));
+    }
+    Ok(())
+}
+
+fn requests(count: i64) -> String {
+    match count {
+        1 => "1 request is".to_owned(),
+        count => format!("{count} requests are"),
+    }
+}
+
+/// Number, task and task id. The arguments hold the driver's token.
+fn described(Waiting { id, message }: Waiting) -> String {
+    match message.map(Incoming::identify) {
+        Ok(Ok(incoming)) => {
+            let task_id = incoming.id().unwrap_or_default();
+            format!(
+                "{id}  {}[{}]",
+                incoming.task().escape_debug(),
+                task_id.escape_debug()
+            )
+        }
+        Ok(Err(_)) => format!("{id}  no task"),
+        Err(_) => format!("{id}  unreadable"),
+    }
+}

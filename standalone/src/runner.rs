@@ -1,0 +1,228 @@
+//! Runs what waits in the queue: the decisions, tasks and settlements are those of the worker on RabbitMQ, acked late.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use celery_protocol::TaskMessage;
+use celery_runtime::worker::{Disposition, Settlement, decide};
+use celery_runtime::{Outcome, RegisteredTask, Registry, Request};
+use jiff::Timestamp;
+use service_kit::shutdown::Shutdown;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tracing::Instrument as _;
+
+use crate::database::DatabaseError;
+use crate::queue::{Queue, Removal, RowId, Waiting};
+
+/// How many tasks run at a time: they wait more than they compute.
+const CONCURRENCY: usize = 100;
+
+/// Before something that the database refused is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Takes messages in their order. A message leaves the queue only when its run has ended, so that nothing is lost
+/// whenever this process ends.
+pub(crate) struct Runner {
+    queue: Queue,
+    registry: Registry,
+    /// The last message that was there before this process: up to it, messages may have been run before.
+    found: RowId,
+    /// Runs, each up to the removal of its message.
+    running: JoinSet<()>,
+    /// Messages that wait for their ETA, which then come back.
+    held: JoinSet<Option<Waiting>>,
+}
+
+/// Everything that can happen.
+enum Wakeup {
+    /// A message has arrived, or its ETA has.
+    Arrived(Box<Waiting>),
+    /// A held message has been removed by somebody else.
+    Gone,
+    /// A run has ended.
+    Finished,
+    /// No new run may start.
+    Stopping,
+}
+
+impl Runner {
+    pub(crate) fn new(queue: Queue, registry: Registry, found: RowId) -> Self {
+        Self {
+            queue,
+            registry,
+            found,
+            running: JoinSet::new(),
+            held: JoinSet::new(),
+        }
+    }
+
+    /// Runs until a warm shutdown, then lets running tasks finish within the drain limit. Whatever has not ended by
+    /// then stays in the queue.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+        let (sender, mut arrivals) = mpsc::channel(1);
+        let mut feeding = JoinSet::new();
+        feeding.spawn(feed(self.queue.clone(), sender));
+        loop {
+            let free = self.running.len() < CONCURRENCY;
+            let wakeup = tokio::select! {
+                biased;
+                () = shutdown.warm.cancelled() => Wakeup::Stopping,
+                Some(_) = self.running.join_next() => Wakeup::Finished,
+                Some(held) = self.held.join_next(), if free => match held {
+                    Ok(Some(waiting)) => Wakeup::Arrived(Box::new(waiting)),
+                    Ok(None) | Err(_) => Wakeup::Gone,
+                },
+                Some(waiting) = arrivals.recv(), if free => Wakeup::Arrived(Box::new(waiting)),
+            };
+            match wakeup {
+                Wakeup::Arrived(waiting) => self.arrived(*waiting, Timestamp::now()),
+                Wakeup::Gone | Wakeup::Finished => {}
+                Wakeup::Stopping => break,
+            }
+        }
+        drop((feeding, self.held));
+        let running = &mut self.running;
+        tokio::select! {
+            () = async { while running.join_next().await.is_some() {} } => {}
+            () = shutdown.drain_limit() => {}
+        }
+        if !self.running.is_empty() {
+            tracing::warn!(
+                "{} requests are still running; they are run again at the next start",
+                self.running.len()
+            );
+        }
+    }
+
+    fn arrived(&mut self, Waiting { id, message }: Waiting, now: Timestamp) {
+        let message = match message {
+            Ok(message) => message,
+            Err(error) => return self.set_aside(id, format!("the row cannot be read: {error}")),
+        };
+        match decide(message, &self.registry, now) {
+            Disposition::Start(message, task) => {
+                let request = Request::new(*message, id <= self.found);
+                let span = tracing::info_span!(parent: None, "task", task.id = request.id());
+                let run = run(self.queue.clone(), id, task, request);
+                self.running.spawn(run.instrument(span));
+            }
+            Disposition::Hold(eta, _, _) => {
+                let wait = Duration::try_from(eta.duration_since(now)).unwrap_or_default();
+                self.held.spawn(due(self.queue.clone(), id, wait));
+            }
+            Disposition::Expired(message) => {
+                tracing::info!("Discarding revoked task: {}", shown(&message));
+                self.running
+                    .spawn(remove(self.queue.clone(), id, Removal::Delete));
+            }
+            Disposition::Unregistered(incoming) => {
+                self.set_aside(
+                    id,
+                    format!("there is no task of the name {}", incoming.task_repr()),
+                );
+            }
+            Disposition::Refuse(error) => self.set_aside(id, error.to_string()),
+        }
+    }
+
+    /// No dead-letter exchange is needed to keep what cannot be run: the file has room for it.
+    fn set_aside(&mut self, id: RowId, reason: String) {
+        tracing::error!("message {id} cannot be run and is set aside: {reason}");
+        self.running
+            .spawn(remove(self.queue.clone(), id, Removal::SetAside(reason)));
+    }
+}
+
+/// Passes messages on in their order, as fast as they are taken.
+async fn feed(queue: Queue, into: mpsc::Sender<Waiting>) {
+    let mut last = 0;
+    loop {
+        for waiting in until_done("read the queue", || queue.after(last)).await {
+            last = waiting.id;
+            if into.send(waiting).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns the message when its time has come. Its body is not kept in memory meanwhile.
+async fn due(queue: Queue, id: RowId, wait: Duration) -> Option<Waiting> {
+    sleep(wait).await;
+    until_done("read the queue", || queue.get(id)).await
+}
+
+async fn run(queue: Queue, id: RowId, task: Arc<RegisteredTask>, request: Request) {
+    let started = Instant::now();
+    let outcome = task.run(request.clone()).await;
+    log_end(&request, &outcome, started.elapsed());
+    remove(queue, id, removal(&outcome)).await;
+}
+
+async fn remove(queue: Queue, id: RowId, removal: Removal) {
+    until_done("take a message out of the queue", || {
+        queue.remove(id, removal.clone())
+    })
+    .await;
+}
+
+/// What becomes of a message after its run, as RabbitMQ would be told.
+fn removal(outcome: &Outcome) -> Removal {
+    match Settlement::of(outcome) {
+        Settlement::Ack => Removal::Delete,
+        Settlement::Reject { requeue: true } => Removal::Requeue,
+        Settlement::Reject { requeue: false } => {
+            let reason = if let Outcome::Rejected { reason, .. } = outcome {
+                reason
+            } else {
+                ""
+            };
+            Removal::SetAside(format!("its task rejected it: {reason}"))
+        }
+    }
+}
+
+/// Celery's lines (contract E.6).
+fn log_end(request: &Request, outcome: &Outcome, runtime: Duration) {
+    let task = shown(request.message());
+    match outcome {
+        Outcome::Succeeded(_) => tracing::info!("Task {task} succeeded in {:.4}s", runtime.as_secs_f64()),
+        Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
+        Outcome::Ignored => tracing::info!("Task {task} ignored"),
+        Outcome::Rejected { requeue, reason } => {
+            tracing::warn!("Task {task} reject requeue={requeue}: {reason}");
+        }
+    }
+}
+
+fn shown(message: &TaskMessage) -> String {
+    format!(
+        "{}[{}]",
+        message.shadow.as_deref().unwrap_or(&message.task),
+        message.id
+    )
+}
+
+/// Tries until the database does it: a disk may have room again. Says once that it does not.
+async fn until_done<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, DatabaseError>>,
+{
+    let mut said = false;
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) if said => tracing::debug!("still cannot {what}: {:#}", anyhow::Error::new(error)),
+            Err(error) => {
+                tracing::error!("cannot {what}, trying on: {:#}", anyhow::Error::new(error));
+                said = true;
+            }
+        }
+        sleep(RETRY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

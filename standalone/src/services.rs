@@ -1,0 +1,166 @@
+//! The three services, wired as in a real deployment: only their stores are one file, and the worker asks the ACL
+//! service over HTTP.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use axum::Router;
+use celery_runtime::Registry;
+use public_api::Authorize;
+use service_kit::admin::{self, Readiness};
+use service_kit::http::{self, Limits};
+use service_kit::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use worker::acl_client::AclClient;
+use worker::audit_log::AuditLog;
+use worker::authorize::Authorizer;
+use worker::callback::proxy::Proxies;
+use worker::callback::tls;
+
+use crate::allow_list::SqliteAllowList;
+use crate::audit_log::SqliteAuditLog;
+use crate::config::Config;
+use crate::database::Database;
+use crate::queue::Queue;
+use crate::runner::Runner;
+
+/// The services while they run.
+pub(crate) struct Services {
+    /// Where the public API can be reached from here.
+    pub(crate) api: SocketAddr,
+    /// Where the ACL service can be reached from here.
+    pub(crate) acl: SocketAddr,
+    /// Requests that waited in the file at the start.
+    pub(crate) found: i64,
+    /// The file.
+    pub(crate) database: Database,
+    api_server: JoinSet<()>,
+    runner: JoinSet<()>,
+    acl_server: JoinSet<()>,
+    acl_shutdown: Shutdown,
+    _background: JoinSet<()>,
+}
+
+type Worker = Arc<Authorizer<SqliteAuditLog>>;
+
+impl Services {
+    /// Listens, opens the file and starts to run what waits in it.
+    pub(crate) async fn start(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let api_listener = config.api.bind().await.context("the public API (--api-port)")?;
+        let acl_listener = config.acl.bind().await.context("the ACL service (--acl-port)")?;
+        let readiness = Readiness::new();
+        let mut background = admin::start(config.admin.as_ref(), &readiness, shutdown).await?;
+        let (api, acl) = (reachable(&api_listener)?, reachable(&acl_listener)?);
+
+        let database = Database::open(&config.database)?;
+        let audit_log = AuditLog::new(
+            SqliteAuditLog {
+                database: database.clone(),
+            },
+            readiness.part("database"),
+        );
+        let worker = Arc::new(authorizer(config, acl, audit_log)?);
+        let queue = Queue::new(database.clone());
+        let (found, last) = (queue.len().await?, queue.last().await?);
+
+        let mut registry = Registry::new();
+        worker::task::register(&mut registry, Worker::clone(&worker));
+        let runner = Runner::new(queue.clone(), registry, last);
+        background.spawn(async move { worker.audit_log().wait().await });
+
+        // Runs that are still going on need the ACL service, so it leaves last.
+        let mut acl_shutdown = Shutdown::manual();
+        acl_shutdown.cold = shutdown.cold.clone();
+        let allow_list = SqliteAllowList {
+            database: database.clone(),
+        };
+        let authorize = Authorize {
+            queue,
+            sender: celery_runtime::sender().clone(),
+            timeout: config.authorization_timeout,
+        };
+        Ok(Self {
+            api,
+            acl,
+            found,
+            database,
+            api_server: serve(api_listener, public_api::router(authorize), shutdown),
+            runner: {
+                let mut set = JoinSet::new();
+                set.spawn(runner.run(shutdown.clone()));
+                set
+            },
+            acl_server: serve(
+                acl_listener,
+                acl_service::router(Arc::new(allow_list)),
+                &acl_shutdown,
+            ),
+            acl_shutdown,
+            _background: background,
+        })
+    }
+
+    /// Returns when a shutdown is complete: the file holds everything that was accepted and not answered.
+    pub(crate) async fn run_until(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let stopped_by_itself = tokio::select! {
+            biased;
+            () = shutdown.warm.cancelled() => None,
+            Some(_) = self.api_server.join_next() => Some("the public API"),
+            Some(_) = self.runner.join_next() => Some("the worker"),
+            Some(_) = self.acl_server.join_next() => Some("the ACL service"),
+        };
+        shutdown.warm.cancel();
+        tokio::join!(ended(&mut self.api_server), ended(&mut self.runner));
+        self.stop_acl().await;
+        self.database.close().await;
+        if let Some(part) = stopped_by_itself {
+            bail!("{part} stopped by itself; see the log");
+        }
+        Ok(())
+    }
+
+    /// Stops the ACL service only.
+    pub(crate) async fn stop_acl(&mut self) {
+        self.acl_shutdown.warm.cancel();
+        ended(&mut self.acl_server).await;
+    }
+}
+
+fn authorizer(
+    config: &Config,
+    acl: SocketAddr,
+    audit_log: AuditLog<SqliteAuditLog>,
+) -> anyhow::Result<Authorizer<SqliteAuditLog>> {
+    let (_, callbacks) = config.worker.clients()?;
+    // The ACL service is in this very process: no proxy leads to it.
+    let acl = AclClient::new(
+        format!("http://{acl}"),
+        tls::client_config(None)?,
+        &Proxies::default(),
+    )?;
+    Ok(Authorizer::new(acl, callbacks, audit_log))
+}
+
+fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> JoinSet<()> {
+    let mut server = JoinSet::new();
+    server.spawn(http::serve(listener, router, Limits::default(), shutdown.clone()));
+    server
+}
+
+async fn ended(part: &mut JoinSet<()>) {
+    while part.join_next().await.is_some() {}
+}
+
+/// Where a listener can be reached from this machine.
+fn reachable(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
+    let mut address = listener.local_addr()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    Ok(address)
+}

@@ -1,0 +1,43 @@
+//! What the user reads on standard output.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+/// Prints a line. Standard output may be gone; the services work on without it.
+pub(crate) fn say(line: impl Display) {
+    let mut stdout = io::stdout().lock();
+    let _gone = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// The text with each line moved to the right.
+pub(crate) fn indented(text: &str, by: usize) -> String {
+    let margin = " ".repeat(by);
+    text.lines()
+        .map(|line| format!("{margin}{line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// A word for a POSIX shell.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:=,+@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_read_them() {
+        assert_eq!(quoted("/usr/bin/a-b.c"), "/usr/bin/a-b.c");
+        assert_eq!(quoted("my file"), "'my file'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("http://h/?a=b&c=d"), "'http://h/?a=b&c=d'");
+        assert_eq!(quoted(""), "''");
+    }
+}

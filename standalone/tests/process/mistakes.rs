@@ -1,0 +1,139 @@
+//! What a user gets wrong is met with one sentence and an exit code.
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use harness::{Process, Scratch};
+
+use crate::running::{PROGRAM, Running, WAIT};
+
+/// Runs to the end: exit code and standard error. Nothing may stand on standard output.
+async fn failed(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let process = Process::spawn(PROGRAM, arguments, environment.iter().copied());
+    let code = process.wait_exit(WAIT).await.code();
+    let said = process.stderr().join("\n");
+    assert!(
+        process.stdout().is_empty() && !said.contains("panicked"),
+        "{}",
+        process.tail()
+    );
+    (code, said)
+}
+
+fn at(database: &Path) -> [&str; 6] {
+    [
+        "--api-port",
+        "0",
+        "--acl-port",
+        "0",
+        "--database",
+        database.to_str().unwrap(),
+    ]
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_its_flag() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (flag, other) in [("--api-port", "--acl-port"), ("--acl-port", "--api-port")] {
+        let (code, said) = failed(&[flag, &port, other, "0"], &[]).await;
+        assert_eq!(code, Some(1), "{said}");
+        for part in [
+            flag,
+            &format!("127.0.0.1:{port}"),
+            "another program uses this port",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let (code, said) = failed(&["receive", "--port", &port], &[]).await;
+    assert!(
+        code == Some(1) && said.contains("another program uses this port"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn an_unusable_database_is_named_with_the_reason() {
+    let directory = Scratch::new();
+    std::fs::write(directory.join("text"), "no database".repeat(1000)).unwrap();
+    std::fs::create_dir(directory.join("directory")).unwrap();
+    for (name, reason) in [
+        ("no/such/directory/a.db", "No such file or directory"),
+        ("text", "it is no database"),
+        ("directory", "unable to open database file"),
+    ] {
+        let path = directory.join(name);
+        let (code, said) = failed(&at(&path), &[]).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains(path.to_str().unwrap()) && said.contains(reason),
+            "{said}"
+        );
+        assert!(said.contains("choose another file with --database"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    let (code, said) = failed(&at(Path::new("/proc/a.db")), &[]).await;
+    assert!(code == Some(1) && said.contains("cannot be written"), "{said}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_told_of_the_first() {
+    let directory = Scratch::new();
+    let database = directory.join("a.db");
+    let first = Running::start(&database, &[]).await;
+    let (code, said) = failed(&at(&database), &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    let sentence = format!(
+        "another standalone process ({}) has it open; stop that one",
+        first.process.pid()
+    );
+    assert!(said.contains(&sentence), "{said}");
+}
+
+#[tokio::test]
+async fn an_unknown_flag_is_refused() {
+    for arguments in [
+        &["--no-such-flag"][..],
+        &["no-such-command"],
+        &["--api-port", "http"],
+        &["demo", "--fast"],
+    ] {
+        let (code, said) = failed(arguments, &[]).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(arguments.last().unwrap()), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn every_bad_variable_is_named_at_once() {
+    let environment = [
+        ("STANDALONE_API_PORT", "http"),
+        ("AUTHORIZATION_SERVICE_PORT", "-1"),
+        ("CALLBACK_TIMEOUT_SEC", "soon"),
+        ("AUTHORIZATION_TIMEOUT_SEC", "5.5"),
+        ("CALLBACK_NETWORKS", "10.0.0.0/99"),
+    ];
+    let (code, said) = failed(&[], &environment).await;
+    assert_eq!(code, Some(64), "{said}");
+    for (name, _) in environment {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+    let (code, _) = failed(&[], &[("RUST_LOG", "=x=")]).await;
+    assert_eq!(code, Some(64));
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_show_before_the_first_start() {
+    let directory = Scratch::new();
+    let path = directory.join("a.db");
+    for command in ["log", "queue"] {
+        let (code, said) = failed(&[command, "--database", path.to_str().unwrap()], &[]).await;
+        assert!(
+            code == Some(1) && said.contains("there is none; start the services first"),
+            "{said}"
+        );
+        assert!(!path.exists());
+    }
+}

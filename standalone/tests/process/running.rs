@@ -1,0 +1,101 @@
+//! A running `standalone`, and what its file holds.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::{Process, eventually, http};
+use rusqlite::{Connection, OpenFlags};
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_standalone");
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const DRIVER: &str = "validDriverToken-0001";
+
+/// The three services on free ports.
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    pub(crate) api: String,
+    pub(crate) acl: String,
+}
+
+impl Running {
+    pub(crate) async fn start(database: &Path, environment: &[(&str, &str)]) -> Self {
+        let arguments = [
+            "--api-port",
+            "0",
+            "--acl-port",
+            "0",
+            "--database",
+            database.to_str().unwrap(),
+        ];
+        let process = Process::spawn(PROGRAM, arguments, environment.iter().copied());
+        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        let url = |line: String| line.split_whitespace().last().unwrap_or_default().to_owned();
+        let api = url(process.wait_for_line("public API", WAIT).await);
+        let acl = url(process.wait_for_line("ACL service  http", WAIT).await);
+        Self { process, api, acl }
+    }
+
+    pub(crate) fn acl_url(&self, station: &str, token: &str) -> String {
+        format!("{}/station/{station}/driver/{token}/acl", self.acl)
+    }
+
+    pub(crate) async fn allow(&self, station: &str, token: &str) {
+        let answer = http::put(&self.acl_url(station, token)).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, "{\"num_added\":1}\n")
+        );
+    }
+
+    /// Asks for an authorization; whether it was accepted.
+    pub(crate) async fn ask(&self, station: &str, token: &str, callback_url: &str) -> anyhow::Result<bool> {
+        let url = format!(
+            "{}/station/{station}/driver/{token}/authorize?callback_url={callback_url}",
+            self.api
+        );
+        Ok(http::try_send("GET", &url, &[], Vec::new()).await?.status == 200)
+    }
+}
+
+/// A station of its own for each number.
+pub(crate) fn station(number: usize) -> String {
+    format!("00000000-0000-4000-8000-{number:012}")
+}
+
+/// The status in each audit record, by station.
+pub(crate) fn records(database: &Path) -> HashMap<String, Vec<String>> {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let mut select = connection
+        .prepare("SELECT station_id, status FROM audit_log")
+        .unwrap();
+    let rows = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    let mut records: HashMap<String, Vec<String>> = HashMap::new();
+    for row in rows {
+        let (station, status) = row.unwrap();
+        records.entry(station).or_default().push(status);
+    }
+    records
+}
+
+/// How many requests wait.
+pub(crate) fn waiting(database: &Path) -> u32 {
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    connection
+        .query_row("SELECT count(*) FROM queue", [], |row| row.get(0))
+        .unwrap()
+}
+
+/// Waits until the queue is empty and returns the records.
+pub(crate) async fn all_done(database: &Path) -> HashMap<String, Vec<String>> {
+    eventually("an empty queue", WAIT, || async {
+        match waiting(database) {
+            0 => Ok(()),
+            waiting => Err(format!("{waiting} requests are waiting")),
+        }
+    })
+    .await;
+    records(database)
+}

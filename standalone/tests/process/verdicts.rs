@@ -1,0 +1,71 @@
+//! The verdicts from request to audit record.
+
+use harness::{Receiver, Scratch, http};
+use serde_json::json;
+
+use crate::running::{DRIVER, Running, WAIT, all_done, station};
+
+#[tokio::test]
+async fn each_verdict_is_called_back_and_recorded() {
+    let (directory, receiver) = (Scratch::new(), Receiver::start().await);
+    let database = directory.join("a.db");
+    let running = Running::start(&database, &[]).await;
+    running.allow(&station(1), DRIVER).await;
+    let answer = http::get(&running.acl_url(&station(1), DRIVER)).await;
+    assert_eq!(answer.json(), json!({ "allowed": true, "authorized": true }));
+
+    for (number, token, verdict) in [
+        (1, DRIVER, "allowed"),
+        (2, DRIVER, "not_allowed"),
+        (3, "short", "invalid"),
+    ] {
+        let station = station(number);
+        assert!(running.ask(&station, token, &receiver.url("/cb")).await.unwrap());
+        let callback = receiver.wait_for_station(&station, WAIT).await;
+        assert_eq!(callback.method, "POST");
+        assert_eq!(
+            callback.json(),
+            json!({ "station_id": station, "driver_token": token, "status": verdict })
+        );
+        assert_eq!(all_done(&database).await[&station], [verdict]);
+    }
+
+    let url = format!("{}/station/{}/driver/{DRIVER}/authorize", running.api, station(4));
+    let answer = http::post_json(&url, &json!({ "callback_url": receiver.url("/json") })).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(receiver.wait_for_station(&station(4), WAIT).await.target, "/json");
+    assert_eq!(http::post_json(&url, &json!({})).await.status, 400);
+    assert!(
+        running
+            .ask(&station(5), DRIVER, "http://localhost/")
+            .await
+            .unwrap()
+    );
+    assert_eq!(all_done(&database).await[&station(5)], ["invalid"]);
+    assert_eq!(receiver.count(), 4);
+}
+
+#[tokio::test]
+async fn the_variables_of_the_services_work() {
+    let (directory, receiver) = (Scratch::new(), Receiver::start().await);
+    let database = directory.join("a.db");
+    let variables = [
+        ("AUTHORIZATION_TIMEOUT_SEC", "0"),
+        ("CALLBACK_NETWORKS", "public"),
+        ("REDIS_HOST", "redis"),
+        ("FLASK_RUN_PORT", "1"),
+    ];
+    let running = Running::start(&database, &variables).await;
+    running
+        .process
+        .wait_for_line("without effect here: REDIS_HOST, FLASK_RUN_PORT", WAIT)
+        .await;
+    assert!(
+        running
+            .ask(&station(1), DRIVER, &receiver.url("/cb"))
+            .await
+            .unwrap()
+    );
+    assert_eq!(all_done(&database).await[&station(1)], ["unknown"]);
+    assert_eq!(receiver.count(), 0);
+}
