@@ -77,7 +77,7 @@ async fn a_taken_port_is_said_in_one_sentence() {
         let (code, output) = ended(rust(program, &[], &[("FLASK_RUN_PORT", &port.to_string())])).await;
         assert_eq!(code, Some(1), "{program}: {output}");
         assert!(output.contains(&format!("127.0.0.1:{port}")), "{program}: {output}");
-        assert!(output.contains("in use"), "{program}: {output}");
+        assert!(output.contains("another program uses this port"), "{program}: {output}");
     }
 }
 
