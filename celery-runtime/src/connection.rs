@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// that is back should not stand idle for half a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
+/// How long a goodbye to the broker may take. A link that swallows bytes never answers one.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What went wrong between this program and its broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -160,6 +163,11 @@ async fn as_it_is(
             source,
         }),
     }
+}
+
+/// Says goodbye to the broker, channels included, but does not wait for one that is not listening any more.
+pub(crate) async fn close(connection: &Connection, why: &'static str) {
+    let _gone = tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, why.into())).await;
 }
 
 /// Opens a channel.

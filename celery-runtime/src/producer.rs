@@ -194,7 +194,7 @@ impl Producer {
         }
     }
 
-    /// Closes the connection after what was sent is confirmed or failed.
+    /// Closes the connection after what was sent is confirmed or failed, within the deadline of a send.
     pub async fn close(&self) {
         self.shared.closing.cancel();
         self.shared.supervisor.wait().await;
@@ -213,7 +213,7 @@ async fn supervise(shared: Arc<Shared>, link: watch::Sender<Link>) {
                     let reason = watch_over(&shared, &connection, channel, &link).await;
                     tracing::warn!("connection to broker lost, connecting anew: {reason}");
                     link.send_replace(Link::Connecting);
-                    let _already_closed = connection.close(200, "connecting anew".into()).await;
+                    connection::close(&connection, "connecting anew").await;
                 }
                 Err(error) => {
                     let reason = error.explained();
@@ -233,8 +233,11 @@ async fn supervise(shared: Arc<Shared>, link: watch::Sender<Link>) {
         () = work => {}
     }
     if let Link::Up(channel) = link.send_replace(Link::Down("the producer is closed".to_owned())) {
-        let _returned = channel.wait_for_confirms().await;
-        let _already_closed = channel.close(200, "goodbye".into()).await;
+        let goodbye = async {
+            let _returned = channel.wait_for_confirms().await;
+            let _already_closed = channel.close(200, "goodbye".into()).await;
+        };
+        let _gone = tokio::time::timeout(shared.config.deadline, goodbye).await;
     }
 }
 

@@ -81,7 +81,7 @@ impl Link {
                 .await
                 .map_err(BrokerError::refused(format!("purge queue {queue}")))?;
         }
-        let _already_closed = connection.close(200, "purged".into()).await;
+        connection::close(&connection, "purged").await;
         Ok(purged)
     }
 
@@ -144,8 +144,7 @@ impl Link {
 
     /// Closes channel and connection; what is not settled returns to its queue.
     pub(crate) async fn close(self) {
-        let _already_closed = self.channel.close(200, "goodbye".into()).await;
-        let _already_closed = self.connection.close(200, "goodbye".into()).await;
+        connection::close(&self.connection, "goodbye").await;
     }
 }
 
