@@ -5,6 +5,7 @@ use std::time::Duration;
 use celery_protocol::{Text, Value, json};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue};
 use reqwest::redirect;
+use tokio::time::Instant;
 
 use crate::callback::USER_AGENT;
 use crate::callback::proxy::Proxies;
@@ -85,9 +86,11 @@ impl AclClient {
         within: Duration,
     ) -> Result<bool, AclError> {
         let url = self.url(station_id, token);
+        let began = Instant::now();
         match tokio::time::timeout(within, self.ask(url)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(AclError::TimedOut),
+            // The timer counts in milliseconds; an answer after the deadline is none.
+            Ok(answer) if began.elapsed() <= within => answer,
+            _ => Err(AclError::TimedOut),
         }
     }
 

@@ -6,12 +6,10 @@ mod expiry;
 use celery_protocol::{Dict, Text, Value};
 
 pub use self::expiry::Expiry;
+use crate::task;
 
 /// The parameters, in order.
 const PARAMETERS: [&str; 4] = ["station_id", "driver_token", "callback_url", "expiry_time_ns"];
-
-/// The name under which the task is known to Celery.
-pub const TASK_NAME: &str = "authorization_worker.tasks.authorize";
 
 /// The exception that Python raises for wrong arguments; the task fails with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,7 +148,10 @@ fn positional(args: &Value) -> Result<Vec<Value>, ArgumentError> {
         Value::Dict(dict) => dict.iter().map(|(key, _)| Value::Text(key.clone())).collect(),
         other => {
             let kind = other.type_name();
-            let message = format!("{TASK_NAME}() argument after * must be an iterable, not {kind}");
+            let message = format!(
+                "{}() argument after * must be an iterable, not {kind}",
+                task::NAME
+            );
             return Err(type_error(message));
         }
     })
@@ -178,12 +179,12 @@ fn type_error(message: impl Into<String>) -> ArgumentError {
 mod tests {
     use super::*;
 
-    fn bind(args: Value, kwargs: &[(&str, Value)]) -> Result<Arguments, String> {
+    fn bind(args: &Value, kwargs: &[(&str, Value)]) -> Result<Arguments, String> {
         let kwargs = kwargs
             .iter()
             .map(|(name, value)| (*name, value.clone()))
             .collect();
-        Arguments::bind(&args, &kwargs).map_err(|error| error.to_string())
+        Arguments::bind(args, &kwargs).map_err(|error| error.to_string())
     }
 
     fn three() -> Value {
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn by_position_and_by_name() {
-        let bound = bind(three(), &[("expiry_time_ns", Value::Int(1))]).unwrap();
+        let bound = bind(&three(), &[("expiry_time_ns", Value::Int(1))]).unwrap();
         assert_eq!(bound.callback_url, Value::from("url"));
         assert_eq!(bound.expiry_time_ns, Value::Int(1));
     }
@@ -230,7 +231,7 @@ mod tests {
         for (args, names, expected) in cases {
             let kwargs: Vec<_> = names.into_iter().map(|name| (name, Value::None)).collect();
             assert_eq!(
-                bind(args, &kwargs).unwrap_err(),
+                bind(&args, &kwargs).unwrap_err(),
                 format!("TypeError: authorize() {expected}")
             );
         }
@@ -240,7 +241,7 @@ mod tests {
     fn stations_are_uuids_as_the_services_write_them() {
         let station = |value: Value| {
             let args = Value::List(vec![value, Value::None, Value::None, Value::None]);
-            bind(args, &[]).unwrap().station_uuid()
+            bind(&args, &[]).unwrap().station_uuid()
         };
         let lower = "5e3a0000-0000-4000-8000-00000000000a";
         assert_eq!(

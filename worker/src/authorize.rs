@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use celery_protocol::{Dict, Value, json};
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::acl_client::AclClient;
@@ -56,6 +57,7 @@ impl<S: AuditSink> Authorizer<S> {
     ///
     /// The exception that Python raises for wrong arguments.
     pub async fn authorize(&self, args: &Value, kwargs: &Dict, now: i128) -> Result<(), ArgumentError> {
+        let began = Instant::now();
         let arguments = Arguments::bind(args, kwargs)?;
         let url = match arguments.url() {
             Ok(url) => callback_url::judge_wtf8(url.as_wtf8()),
@@ -67,7 +69,10 @@ impl<S: AuditSink> Authorizer<S> {
             Decision::Open {
                 station_id,
                 time_left,
-            } => (self.ask(&arguments, &station_id, time_left).await, Ok(())),
+            } => {
+                let time_left = time_left.saturating_sub(began.elapsed());
+                (self.ask(&arguments, &station_id, time_left).await, Ok(()))
+            }
         };
         let callback_status = self.call_back(&arguments, url, verdict).await;
         self.audit_log

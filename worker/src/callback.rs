@@ -1,4 +1,4 @@
-//! The callback: the verdict POSTed to the caller's URL, with the bytes that Python's `requests` sends (behaviour 3).
+//! The callback: the verdict sent by POST to the caller's URL, with the bytes that Python's `requests` sends (behaviour 3).
 
 mod answer;
 mod connect;

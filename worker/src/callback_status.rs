@@ -307,3 +307,64 @@ fn repr(text: &str) -> String {
 fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(cause: Cause) -> String {
+        let at = Peer {
+            tls: false,
+            host: "cb.test".to_owned(),
+            port: 80,
+        };
+        CallbackStatus::Failed(Failure {
+            at,
+            target: "/x?y=z".to_owned(),
+            cause,
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn the_contract() {
+        assert_eq!(CallbackStatus::Response(204).to_string(), "<Response [204]>");
+        assert_eq!(CallbackStatus::InvalidUrl.to_string(), "Invalid callback URL");
+        assert_eq!(
+            CallbackStatus::TooManyRedirects.to_string(),
+            "Exceeded 30 redirects."
+        );
+    }
+
+    #[test]
+    fn names_without_address() {
+        let error = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(
+            failed(Cause::NameResolution(error)),
+            "HTTPConnectionPool(host='cb.test', port=80): Max retries exceeded with url: /x?y=z (Caused by \
+             NameResolutionError(\"HTTPConnection(host='cb.test', port=80): Failed to resolve 'cb.test' ([Errno -2] Name \
+             or service not known)\"))"
+        );
+    }
+
+    #[test]
+    fn networks_without_a_way() {
+        assert_eq!(
+            failed(Cause::Connect(io::Error::from_raw_os_error(101))),
+            "HTTPConnectionPool(host='cb.test', port=80): Max retries exceeded with url: /x?y=z (Caused by \
+             NewConnectionError(\"HTTPConnection(host='cb.test', port=80): Failed to establish a new connection: [Errno \
+             101] Network is unreachable\"))"
+        );
+    }
+
+    #[test]
+    fn certificates_for_other_names() {
+        let why = "Hostname mismatch, certificate is not valid for 'cb.test'.".to_owned();
+        assert_eq!(
+            failed(Cause::Tls(TlsFailure::Certificate(why))),
+            "HTTPConnectionPool(host='cb.test', port=80): Max retries exceeded with url: /x?y=z (Caused by \
+             SSLError(SSLCertVerificationError(1, \"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname \
+             mismatch, certificate is not valid for 'cb.test'.\")))"
+        );
+    }
+}

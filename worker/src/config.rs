@@ -197,13 +197,12 @@ fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {
 }
 
 fn read_proxies(reader: &mut Reader<'_>) -> Proxies {
-    let proxies = Proxies {
+    Proxies {
         http: read_proxy(reader, &HTTP_PROXY, "http_proxy"),
         https: read_proxy(reader, &HTTPS_PROXY, "https_proxy"),
         all: read_proxy(reader, &ALL_PROXY, "all_proxy"),
         no: read_either(reader, &NO_PROXY, "no_proxy"),
-    };
-    proxies
+    }
 }
 
 fn read_proxy(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static str) -> String {
@@ -236,4 +235,92 @@ fn is_http(url: &str, schemes: &[&str]) -> bool {
         url.host().is_some_and(|host| !host.is_empty())
             && url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service_kit::env::Env;
+
+    fn read<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
+        let env = Env::from_pairs(pairs);
+        let mut reader = env.reader();
+        let config = Config::read(&mut reader);
+        reader.finish().map_err(|mistakes| mistakes.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn defaults_are_pythons() {
+        let config = read([]).unwrap();
+        assert_eq!(config.authorization_service_url, "http://localhost:5000");
+        assert_eq!(config.callback_timeout, Duration::from_secs(5));
+        assert_eq!(config.audit_log, AuditLogConfig::None);
+        assert_eq!(config.proxies, Proxies::default());
+        config.clients().unwrap();
+    }
+
+    #[test]
+    fn redis_is_chosen_by_its_host() {
+        let redis = |port| AuditLogConfig::Redis {
+            host: "redis".to_owned(),
+            port,
+        };
+        assert_eq!(read([("REDIS_HOST", "redis")]).unwrap().audit_log, redis(6379));
+        assert_eq!(
+            read([("REDIS_HOST", "redis"), ("REDIS_PORT", "7")])
+                .unwrap()
+                .audit_log,
+            redis(7)
+        );
+        assert_eq!(
+            read([("REDIS_HOST", "")]).unwrap().audit_log,
+            AuditLogConfig::None
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_named_at_once() {
+        let mistakes = read([
+            ("AUTHORIZATION_SERVICE_URL", "acl:5000"),
+            ("CALLBACK_TIMEOUT_SEC", "0"),
+            ("ELASTICSEARCH_URL", "https://elastic:9200"),
+            ("REDIS_PORT", "abc"),
+            ("REQUESTS_CA_BUNDLE", "/no/such/file"),
+            ("https_proxy", "socks5://me:secret@proxy"),
+        ])
+        .unwrap_err();
+        for name in [
+            "AUTHORIZATION_SERVICE_URL: expected a URL",
+            "CALLBACK_TIMEOUT_SEC: is 0",
+            "ELASTICSEARCH_URL: is set, but this build has no Elasticsearch",
+            "REDIS_PORT: is \"abc\"",
+            "REQUESTS_CA_BUNDLE: /no/such/file",
+            "HTTPS_PROXY: expected a proxy",
+        ] {
+            assert!(mistakes.contains(name), "{name} not in\n{mistakes}");
+        }
+        assert!(!mistakes.contains("secret"));
+    }
+
+    #[test]
+    fn urls_without_scheme_or_host_are_mistakes() {
+        for url in ["127.0.0.1:21002", "acl:5000", "ftp://acl/", "/acl", "http://"] {
+            assert!(read([("AUTHORIZATION_SERVICE_URL", url)]).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn lower_case_proxy_variables_win() {
+        let config = read([
+            ("HTTP_PROXY", "http://a:1"),
+            ("http_proxy", "b:2"),
+            ("NO_PROXY", "c.test"),
+        ])
+        .unwrap();
+        assert_eq!(
+            (config.proxies.http.as_str(), config.proxies.no.as_str()),
+            ("b:2", "c.test")
+        );
+    }
 }

@@ -60,10 +60,13 @@ impl Expiry {
         };
         let left = expiry.saturating_sub(now);
         if left > LONGEST {
-            return Err(ArgumentError::new(
-                "OverflowError",
-                "timestamp out of range for platform time_t",
-            ));
+            let days = left / 86_400_000_000_000;
+            let message = if i32::try_from(days).is_ok() {
+                "timestamp out of range for platform time_t"
+            } else {
+                "Python int too large to convert to C int"
+            };
+            return Err(ArgumentError::new("OverflowError", message));
         }
         Ok(Duration::from_nanos(u64::try_from(left).unwrap_or_default()))
     }
@@ -93,8 +96,8 @@ mod tests {
 
     const NOW: i128 = 1_795_345_678_534_499_305;
 
-    fn left(value: Value) -> Result<Duration, &'static str> {
-        let expiry = Expiry::of(&value).map_err(|error| error.class)?;
+    fn left(value: &Value) -> Result<Duration, &'static str> {
+        let expiry = Expiry::of(value).map_err(|error| error.class)?;
         if expiry.is_past(NOW) {
             Ok(Duration::ZERO)
         } else {
@@ -105,25 +108,25 @@ mod tests {
     #[test]
     fn numbers_of_every_kind() {
         let second = Duration::from_secs(1);
-        assert_eq!(left(Value::from(NOW + 1_000_000_000)), Ok(second));
-        assert_eq!(left(Value::from(NOW)), Ok(Duration::ZERO));
-        assert_eq!(left(Value::from(NOW + 1)), Ok(Duration::from_nanos(1)));
-        assert_eq!(left(Value::Bool(true)), Ok(Duration::ZERO));
-        assert_eq!(left(Value::Float(f64::NEG_INFINITY)), Ok(Duration::ZERO));
+        assert_eq!(left(&Value::from(NOW + 1_000_000_000)), Ok(second));
+        assert_eq!(left(&Value::from(NOW)), Ok(Duration::ZERO));
+        assert_eq!(left(&Value::from(NOW + 1)), Ok(Duration::from_nanos(1)));
+        assert_eq!(left(&Value::Bool(true)), Ok(Duration::ZERO));
+        assert_eq!(left(&Value::Float(f64::NEG_INFINITY)), Ok(Duration::ZERO));
         assert_eq!(
-            left(Value::Float(1e19)),
+            left(&Value::Float(1e19)),
             Ok(Duration::from_nanos(8_204_654_321_465_500_695))
         );
-        assert_eq!(left(Value::from(-10_i128.pow(30))), Ok(Duration::ZERO));
+        assert_eq!(left(&Value::from(-10_i128.pow(30))), Ok(Duration::ZERO));
     }
 
     #[test]
     fn no_end_and_no_number() {
-        assert_eq!(left(Value::from(10_i128.pow(30))), Err("OverflowError"));
-        assert_eq!(left(Value::Float(1e300)), Err("OverflowError"));
-        assert_eq!(left(Value::Float(f64::INFINITY)), Err("ValueError"));
-        assert_eq!(left(Value::Float(f64::NAN)), Err("ValueError"));
-        assert_eq!(left(Value::from("5")), Err("TypeError"));
-        assert_eq!(left(Value::None), Err("TypeError"));
+        assert_eq!(left(&Value::from(10_i128.pow(30))), Err("OverflowError"));
+        assert_eq!(left(&Value::Float(1e300)), Err("OverflowError"));
+        assert_eq!(left(&Value::Float(f64::INFINITY)), Err("ValueError"));
+        assert_eq!(left(&Value::Float(f64::NAN)), Err("ValueError"));
+        assert_eq!(left(&Value::from("5")), Err("TypeError"));
+        assert_eq!(left(&Value::None), Err("TypeError"));
     }
 }

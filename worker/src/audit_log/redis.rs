@@ -66,10 +66,12 @@ impl AuditSink for RedisAuditLog {
             ("callback_status", &record.callback_status),
             ("callback_url", &record.callback_url),
         ];
-        self.connection
-            .clone()
-            .hset_multiple(key, &fields)
-            .await
-            .map_err(|error| self.failed(error))
+        let mut connection = self.connection.clone();
+        let written = redis::cmd("HSET")
+            .arg(key)
+            .arg(&fields)
+            .query_async(&mut connection)
+            .await;
+        written.map_err(|error| self.failed(error))
     }
 }

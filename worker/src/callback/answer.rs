@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{self, HeaderMap};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout_at;
@@ -40,7 +40,7 @@ impl Answer {
             .headers
             .get_all(header::LOCATION)
             .iter()
-            .map(|value| value.as_bytes())
+            .map(HeaderValue::as_bytes)
             .collect();
         Some(all.join(&b", "[..])).filter(|location| !location.is_empty())
     }
@@ -75,8 +75,16 @@ pub(super) async fn receive(
     let exchange = async {
         match timeout_at(deadline.at, sender.send_request(request)).await {
             Err(_) => Err(deadline.read_timeout()),
-            Ok(Err(error)) => without_head(&error, &received, host),
-            Ok(Ok(response)) => read(response, deadline).await,
+            Ok(Err(error)) => without_head(&error, first_line(&received), host),
+            Ok(Ok(response)) => match status_line(first_line(&received)) {
+                // Python skips 100 only: what comes after another one is not read.
+                Ok(interim @ 102..200) => Ok(Answer {
+                    status: interim,
+                    headers: HeaderMap::new(),
+                }),
+                Ok(_) => read(response, deadline).await,
+                Err(abort) => Err(Cause::Aborted(abort)),
+            },
         }
     };
     let (mut connection, mut exchange) = (pin!(connection), pin!(exchange));
@@ -92,15 +100,14 @@ pub(super) async fn receive(
 }
 
 /// Python's reading of what hyper takes for no answer: a good status line is enough.
-fn without_head(error: &hyper::Error, received: &Mutex<Received>, host: &str) -> Result<Answer, Cause> {
+fn without_head(error: &hyper::Error, first_line: Vec<u8>, host: &str) -> Result<Answer, Cause> {
     if let Some(error) = io_error(error) {
         return Err(match rustls_error(error) {
             Some(_) => handshake_failure(error, host),
             None => Cause::Aborted(Abort::Os(error.raw_os_error())),
         });
     }
-    let line = std::mem::take(&mut received.lock().unwrap_or_else(PoisonError::into_inner).first_line);
-    let status = status_line(line).map_err(Cause::Aborted)?;
+    let status = status_line(first_line).map_err(Cause::Aborted)?;
     if error.is_parse_too_large() {
         return Err(Cause::Aborted(Abort::TooManyHeaders));
     }
@@ -108,6 +115,10 @@ fn without_head(error: &hyper::Error, received: &Mutex<Received>, host: &str) ->
         status,
         headers: HeaderMap::new(),
     })
+}
+
+fn first_line(received: &Mutex<Received>) -> Vec<u8> {
+    std::mem::take(&mut received.lock().unwrap_or_else(PoisonError::into_inner).first_line)
 }
 
 /// `http.client.HTTPResponse._read_status` and `begin`.

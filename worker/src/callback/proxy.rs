@@ -38,14 +38,18 @@ impl Proxies {
 
     /// The same choice for reqwest.
     pub(crate) fn for_reqwest(&self) -> reqwest::Result<Vec<reqwest::Proxy>> {
-        let kinds: [(&String, fn(&str) -> reqwest::Result<reqwest::Proxy>); 3] = [
-            (&self.http, |url| reqwest::Proxy::http(url)),
-            (&self.https, |url| reqwest::Proxy::https(url)),
-            (&self.all, |url| reqwest::Proxy::all(url)),
-        ];
-        let set = kinds.into_iter().filter(|(url, _)| !url.is_empty());
-        set.map(|(url, proxy)| Ok(proxy(url)?.no_proxy(reqwest::NoProxy::from_string(&self.no))))
-            .collect()
+        let mut proxies = Vec::new();
+        for (url, proxy) in [
+            (&self.http, reqwest::Proxy::http as fn(_) -> _),
+            (&self.https, reqwest::Proxy::https),
+            (&self.all, reqwest::Proxy::all),
+        ] {
+            if !url.is_empty() {
+                let direct = reqwest::NoProxy::from_string(&self.no);
+                proxies.push(proxy(url.as_str())?.no_proxy(direct));
+            }
+        }
+        Ok(proxies)
     }
 }
 

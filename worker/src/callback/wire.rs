@@ -15,8 +15,6 @@ const FIRST_LINE_LIMIT: usize = 65_537;
 pub(super) struct Received {
     /// The first line, its line end included, as far as it has come.
     pub(super) first_line: Vec<u8>,
-    /// The operating system's error number of a failed read.
-    pub(super) os_error: Option<i32>,
 }
 
 /// A connection for one request. hyper's `Uri` neither takes every request target (65,534 bytes at most) nor leaves
@@ -68,19 +66,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let before = buffer.filled().len();
-        match ready!(Pin::new(&mut wire.stream).poll_read(cx, buffer)) {
-            Ok(()) => {
-                wire.note(&buffer.filled()[before..]);
-                Poll::Ready(Ok(()))
-            }
-            Err(error) => {
-                wire.received
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .os_error = error.raw_os_error();
-                Poll::Ready(Err(error))
-            }
-        }
+        ready!(Pin::new(&mut wire.stream).poll_read(cx, buffer))?;
+        wire.note(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -1,0 +1,15 @@
+//! The domain half of the worker against what was recorded of Python's (tests/golden/*.jsonl), case by case.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
+mod acl_replies;
+mod acl_request;
+mod audit_outage;
+mod authorize_semantics;
+mod callback_bytes;
+mod callback_status;
+mod corpus;
+mod driver_tokens;
+mod peer;
+mod redis_log;
+mod stack;
+mod tls_peer;
