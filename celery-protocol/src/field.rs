@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::decimal;
-use crate::iso8601::IsoTime;
+use crate::iso_time::IsoTime;
 use crate::stored_bytes::{self, Bits};
 use crate::text::Text;
 use crate::value::Value;

@@ -4,7 +4,8 @@
 
 use jiff::civil;
 
-use crate::iso8601::{self, IsoTime};
+use crate::iso_time::IsoTime;
+use crate::iso8601;
 
 /// The text is not one that Python reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) fn datetime(text: &str) -> Result<IsoTime, NotIsoFormat> {
     }
     let separator = find_separator(bytes).ok_or(NotIsoFormat)?;
     let date = parse_date(bytes, separator)?;
-    let (time, offset) = if bytes.len() > separator + 1 {
+    let (time, offset) = if bytes.len() > separator {
         let width = match at(bytes, separator) {
             0x00..=0x7F => 1,
             lead => match lead & 0xF0 {
@@ -163,7 +164,11 @@ fn parse_time(text: &[u8]) -> Result<TimeAndOffset, NotIsoFormat> {
         };
     }
     let ([hours, minutes, seconds, microseconds], unread) = clock(text, zone + 1, text.len())?;
-    let offset = i64::from(hours * 3600 + minutes * 60 + seconds) * 1_000_000 + i64::from(microseconds);
+    let offset = match hours * 3600 + minutes * 60 + seconds {
+        // UTC, whatever the microseconds.
+        0 => 0,
+        seconds => i64::from(seconds) * 1_000_000 + i64::from(microseconds),
+    };
     if unread || offset >= 86_400_000_000 {
         return Err(NotIsoFormat);
     }

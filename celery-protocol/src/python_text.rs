@@ -6,7 +6,7 @@ use jiff::civil;
 
 use crate::dict::Dict;
 use crate::float;
-use crate::iso8601::IsoTime;
+use crate::iso_time::IsoTime;
 use crate::printable::is_printable;
 use crate::python_datetime;
 use crate::text::Text;

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::compression::Compression;
 use crate::dict::Dict;
 use crate::field::{FieldTable, FieldValue};
-use crate::iso8601::IsoTime;
+use crate::iso_time::IsoTime;
 use crate::json;
 use crate::message::{Message, Properties};
 use crate::saferepr;

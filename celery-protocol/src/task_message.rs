@@ -2,7 +2,7 @@
 
 use crate::dict::Dict;
 use crate::field::{FieldTable, FieldValue};
-use crate::iso8601::IsoTime;
+use crate::iso_time::IsoTime;
 use crate::signature::Embed;
 use crate::value::Value;
 

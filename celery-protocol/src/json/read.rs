@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
                 }
                 unit
             }
-            _ => return self.error("Invalid \\escape: ", self.pos - 2),
+            _ => return self.error("Invalid \\escape", self.pos - 2),
         })
     }
 

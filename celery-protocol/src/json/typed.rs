@@ -21,11 +21,11 @@ pub(super) fn from_dict(dict: Dict) -> Result<Value, JsonError> {
             python_datetime::datetime(text).map(|time| Value::DateTime(time.isoformat()))
         }),
         Some("date") => iso(value, |text| {
-            python_datetime::date(text).map(|date| Value::Date(crate::iso8601::isoformat_date(date)))
+            python_datetime::date(text).map(|date| Value::Date(crate::iso_time::isoformat_date(date)))
         }),
         Some("time") => iso(value, |text| {
             python_datetime::time(text)
-                .map(|(time, offset)| Value::Time(crate::iso8601::isoformat_time(time, offset)))
+                .map(|(time, offset)| Value::Time(crate::iso_time::isoformat_time(time, offset)))
         }),
         Some("decimal") => decimal(value),
         Some("bytes") => bytes(value),
@@ -89,11 +89,11 @@ fn uuid(value: &Value) -> Result<Uuid, JsonError> {
                 .replace("urn:", "")
                 .replace("uuid:", "");
             let hex = hex.trim_matches(['{', '}']).replace('-', "");
-            let digits = hex.len() == 32 && hex.bytes().all(|digit| digit.is_ascii_hexdigit());
-            digits
-                .then(|| Uuid::try_parse(&hex).ok())
-                .flatten()
-                .ok_or_else(malformed)
+            if hex.chars().count() == 32 {
+                int_16(&hex).map(Uuid::from_u128).ok_or_else(malformed)
+            } else {
+                Err(malformed())
+            }
         }
         (Some("int"), Value::Int(_) | Value::BigInt(_)) => field
             .py_repr()
@@ -104,6 +104,16 @@ fn uuid(value: &Value) -> Result<Uuid, JsonError> {
             .map_err(|_| JsonError::typed("ValueError", "bytes is not a 16-char string")),
         (Some("bytes_le"), Value::Bytes(bytes)) => Uuid::from_slice_le(bytes)
             .map_err(|_| JsonError::typed("ValueError", "bytes_le is not a 16-char string")),
+        (Some("hex"), other) => {
+            let kind = other.type_name();
+            Err(JsonError::typed(
+                "AttributeError",
+                &format!("'{kind}' object has no attribute 'replace'"),
+            ))
+        }
+        (Some(name @ ("bytes" | "bytes_le")), Value::Text(_) | Value::List(_) | Value::Dict(_)) => Err(
+            JsonError::typed("ValueError", &format!("{name} is not a 16-char string")),
+        ),
         _ => {
             let name = name.to_string_lossy();
             Err(JsonError::typed(
@@ -111,6 +121,24 @@ fn uuid(value: &Value) -> Result<Uuid, JsonError> {
                 &format!("UUID.__init__() got an unexpected keyword argument '{name}'"),
             ))
         }
+    }
+}
+
+/// Python's `int(text, 16)` of at most 32 digits: blanks around it, a sign, `0x` and single underscores are fine.
+fn int_16(text: &str) -> Option<u128> {
+    let text = text.trim();
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let text = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .map_or(text, |rest| rest.trim_start_matches('_'));
+    let well_formed = text
+        .split('_')
+        .all(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    if well_formed {
+        u128::from_str_radix(&text.replace('_', ""), 16).ok()
+    } else {
+        None
     }
 }
 
@@ -123,6 +151,12 @@ fn decimal(value: &Value) -> Result<Value, JsonError> {
         Value::Bool(truth) => Some(i64::from(*truth).to_string()),
         Value::Float(number) => Some(decimal::of_float(*number)),
         Value::Decimal(text) => Some(text.clone()),
+        Value::List(_) => {
+            return Err(JsonError::typed(
+                "ValueError",
+                "argument must be a sequence of length 3",
+            ));
+        }
         _ => {
             let kind = value.type_name();
             let message = format!("conversion from {kind} to Decimal is not supported");

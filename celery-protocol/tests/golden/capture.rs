@@ -146,7 +146,7 @@ fn table(values: &Dict, types: Option<&Dict>) -> FieldTable {
 }
 
 /// A header by its wire letter; where the capture has none, by the type py-amqp gives it.
-fn field(value: &Value, kind: Option<&Value>) -> FieldValue {
+pub(crate) fn field(value: &Value, kind: Option<&Value>) -> FieldValue {
     let letter = match kind {
         Some(Value::Text(letter)) => Some(letter.as_str().expect("a letter")),
         Some(Value::List(_)) => Some("A"),

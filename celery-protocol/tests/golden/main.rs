@@ -6,4 +6,5 @@ mod capture;
 mod decode;
 mod encode;
 mod malformed;
+mod observed;
 mod reference;
