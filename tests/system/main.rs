@@ -8,3 +8,4 @@ mod mistakes;
 mod mixed;
 mod reliability;
 mod services;
+mod shutdown;

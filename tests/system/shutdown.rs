@@ -1,0 +1,130 @@
+//! The worker stops as Celery's does: signals, printed lines, exit codes and what returns to the queue, against
+//! golden/behaviour-shutdown.json (contract E.7).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use harness::{Broker, Receiver, Redis, Signal, eventually};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::services::{Acl, Api, By, worker};
+
+const WAIT: Duration = Duration::from_secs(30);
+const TOKEN: &str = "validDriverToken-0001";
+
+/// Recorded cases that are played: the signals, and whether an authorization runs meanwhile. Late acks are ours by
+/// default, so of the busy cases those with late acks are played, and the ones whose tasks end by themselves.
+const PLAYED: [(&str, &[Signal], bool); 8] = [
+    ("term-idle", &[Signal::TERM], false),
+    ("term-term", &[Signal::TERM, Signal::TERM], true),
+    ("int-idle", &[Signal::INT], false),
+    ("int-busy", &[Signal::INT], true),
+    ("int-int", &[Signal::INT, Signal::INT], true),
+    ("quit-idle", &[Signal::QUIT], false),
+    ("quit-busy-late", &[Signal::QUIT], true),
+    ("term-quit", &[Signal::TERM, Signal::QUIT], true),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_do_what_they_do_to_celery() {
+    let recorded = recorded();
+    for (name, signals, busy) in PLAYED {
+        let case = &recorded[name];
+        let vhost = Broker::shared().await.vhost("signals").await;
+        let redis = Redis::start().await;
+        let acl = Acl::start(By::Rust, &redis).await;
+        let api = Api::start(By::Rust, &vhost.amqp_url(), 60).await;
+        let receiver = Receiver::start().await;
+        let worker = worker(By::Rust, &vhost, &acl, &redis, 1).await;
+        let banner = worker.stdout().len();
+        if busy {
+            let station = Uuid::new_v4().to_string();
+            let answer = api.authorize(&station, TOKEN, &receiver.url("/slow/2000")).await;
+            assert_eq!(answer.expect("an answer").status, 200);
+            receiver.wait_for(1, WAIT).await;
+        }
+        for (sent, signal) in signals.iter().enumerate() {
+            worker.signal(*signal);
+            // Each signal is answered by a line before the next one is sent.
+            eventually(
+                format!("{name}: a line for signal {}", sent + 1),
+                WAIT,
+                || async {
+                    let lines = printed(&worker.stdout()[banner..]);
+                    if lines.len() > sent {
+                        Ok(())
+                    } else {
+                        Err(format!("{lines:?}"))
+                    }
+                },
+            )
+            .await;
+        }
+        let status = worker.wait_exit(WAIT).await;
+        assert_eq!(
+            status.code().map(i64::from),
+            case["exit_code"].as_i64(),
+            "{name}: {}",
+            worker.tail()
+        );
+        let lines = printed(&worker.stdout()[banner..]);
+        let expected: Vec<String> = serde_json::from_value(case["stdout"].clone()).expect("lines");
+        assert_eq!(lines, expected, "{name}");
+
+        // A cold shutdown leaves the running message to others; a warm one has finished it.
+        let cold = signals.len() > 1 && signals[1] != Signal::TERM || signals[0] == Signal::QUIT;
+        let left = u64::from(busy && cold);
+        eventually(format!("{name}: {left} messages in the queue"), WAIT, || async {
+            let depth = vhost.queue("celery").await;
+            if (depth.ready, depth.unacked) == (left, 0) {
+                Ok(())
+            } else {
+                Err(format!("{depth:?}"))
+            }
+        })
+        .await;
+        assert_eq!(
+            redis.audit_records().await.len(),
+            usize::from(busy && !cold),
+            "{name}"
+        );
+    }
+}
+
+/// `REMAP_SIGTERM=SIGQUIT` makes SIGTERM cold; not among the services' variables, so played apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_can_be_remapped() {
+    let vhost = Broker::shared().await.vhost("signals").await;
+    let url = vhost.amqp_url();
+    let variables = [("BROKER_URL", url.as_str()), ("REMAP_SIGTERM", "SIGQUIT")];
+    let worker = crate::services::rust(
+        env!("CARGO_BIN_EXE_test-worker"),
+        &["--quiet", "worker", "--loglevel=INFO"],
+        &variables,
+    );
+    worker.wait_for_line(" ready.", WAIT).await;
+    worker.signal(Signal::TERM);
+    let case = &recorded()["remap-term"];
+    let status = worker.wait_exit(WAIT).await;
+    assert_eq!(status.code().map(i64::from), case["exit_code"].as_i64());
+    let expected: Vec<String> = serde_json::from_value(case["stdout"].clone()).expect("lines");
+    assert_eq!(printed(&worker.stdout()), expected);
+}
+
+fn recorded() -> BTreeMap<String, Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/celery/behaviour-shutdown.json");
+    let text = std::fs::read_to_string(path).expect("the captured shutdowns");
+    let captures: Value = serde_json::from_str(&text).expect("JSON");
+    let cases = captures["cases"].as_array().expect("cases").clone();
+    cases
+        .into_iter()
+        .map(|case| (case["case"].as_str().expect("a name").to_owned(), case))
+        .collect()
+}
+
+/// Celery frames its lines with empty ones.
+fn printed(lines: &[String]) -> Vec<String> {
+    lines.iter().filter(|line| !line.is_empty()).cloned().collect()
+}
