@@ -17,7 +17,10 @@ const WAIT: Duration = Duration::from_secs(30);
 async fn ask(api: &Api, vhost: &Vhost, case: &str) -> (u16, Duration, Vec<String>) {
     let start = Instant::now();
     let callback = format!("http://cb.example.com/{case}");
-    let answer = api.authorize(&Uuid::new_v4().to_string(), TOKEN, &callback).await.expect("an answer");
+    let answer = api
+        .authorize(&Uuid::new_v4().to_string(), TOKEN, &callback)
+        .await
+        .expect("an answer");
     let took = start.elapsed();
     if answer.status == 503 {
         assert!(answer.header("retry-after").is_some(), "{case}");
@@ -27,14 +30,23 @@ async fn ask(api: &Api, vhost: &Vhost, case: &str) -> (u16, Duration, Vec<String
 }
 
 async fn queued(vhost: &Vhost) -> Vec<String> {
-    if vhost.find_queue("celery").await.is_none_or(|depth| depth.ready == 0) {
+    if vhost
+        .find_queue("celery")
+        .await
+        .is_none_or(|depth| depth.ready == 0)
+    {
         return Vec::new();
     }
     let url = |body: &[u8]| -> String {
         let body: Value = serde_json::from_slice(body).expect("JSON");
         body[0][2].as_str().expect("a callback URL").to_owned()
     };
-    vhost.get("celery", 10).await.iter().map(|message| url(&message.body)).collect()
+    vhost
+        .get("celery", 10)
+        .await
+        .iter()
+        .map(|message| url(&message.body))
+        .collect()
 }
 
 async fn eventually_accepted(api: &Api, vhost: &Vhost, case: &str) {

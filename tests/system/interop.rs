@@ -44,13 +44,23 @@ async fn the_rust_worker_runs_what_python_enqueues() {
         ("CALLBACK_BASE", receiver.url("")),
         ("STATIONS", stations.join(" ")),
     ];
-    python::python(CALLS, &variables.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
+    python::python(
+        CALLS,
+        &variables.each_ref().map(|(name, value)| (*name, value.as_str())),
+    )
+    .await;
 
     receiver.wait_for(3, WAIT).await;
     let mut seen: Vec<(String, String, String)> = receiver
         .requests()
         .iter()
-        .map(|call| (call.target.clone(), call.field("station_id"), call.field("status")))
+        .map(|call| {
+            (
+                call.target.clone(),
+                call.field("station_id"),
+                call.field("status"),
+            )
+        })
         .collect();
     seen.sort();
     let expected = [

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Redis, Receiver, eventually};
+use harness::{Receiver, Redis, eventually};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
@@ -80,24 +80,34 @@ pub(crate) struct Account {
 impl Account {
     /// Waits until each of `stations` has a callback and a record at least.
     pub(crate) async fn of(stations: &[String], receiver: &Receiver, redis: &Redis) -> Self {
-        eventually("a callback and a record of each accepted request", SETTLE, || async {
-            let callbacks: HashMap<String, usize> =
-                receiver.by_station().into_iter().map(|(station, calls)| (station, calls.len())).collect();
-            let mut records = HashMap::new();
-            for record in redis.audit_records().await {
-                *records.entry(record.field("station_id").to_owned()).or_default() += 1;
-            }
-            let lacking = |counts: &HashMap<String, usize>| {
-                stations.iter().filter(|station| !counts.contains_key(*station)).count()
-            };
-            match (lacking(&callbacks), lacking(&records)) {
-                (0, 0) => Ok(Self { callbacks, records }),
-                (called, recorded) => Err(format!(
-                    "of {} accepted, {called} have no callback and {recorded} no record",
-                    stations.len()
-                )),
-            }
-        })
+        eventually(
+            "a callback and a record of each accepted request",
+            SETTLE,
+            || async {
+                let callbacks: HashMap<String, usize> = receiver
+                    .by_station()
+                    .into_iter()
+                    .map(|(station, calls)| (station, calls.len()))
+                    .collect();
+                let mut records = HashMap::new();
+                for record in redis.audit_records().await {
+                    *records.entry(record.field("station_id").to_owned()).or_default() += 1;
+                }
+                let lacking = |counts: &HashMap<String, usize>| {
+                    stations
+                        .iter()
+                        .filter(|station| !counts.contains_key(*station))
+                        .count()
+                };
+                match (lacking(&callbacks), lacking(&records)) {
+                    (0, 0) => Ok(Self { callbacks, records }),
+                    (called, recorded) => Err(format!(
+                        "of {} accepted, {called} have no callback and {recorded} no record",
+                        stations.len()
+                    )),
+                }
+            },
+        )
         .await
     }
 

@@ -28,7 +28,12 @@ struct Expected {
 }
 
 const fn verdict(status: &'static str) -> Expected {
-    Expected { token: TOKEN, status: Some(status), called_back: true, callback_status: "<Response [200]>" }
+    Expected {
+        token: TOKEN,
+        status: Some(status),
+        called_back: true,
+        callback_status: "<Response [200]>",
+    }
 }
 
 /// One request of a case: a station of its own, so that its callback and record are found.
@@ -42,7 +47,12 @@ struct Case {
 impl Case {
     fn new(name: &'static str, stack: &Stack, path: &str, expected: Expected) -> Self {
         let callback_url = stack.receiver.url(path);
-        Self { name, station: Uuid::new_v4().to_string(), callback_url, expected }
+        Self {
+            name,
+            station: Uuid::new_v4().to_string(),
+            callback_url,
+            expected,
+        }
     }
 }
 
@@ -52,7 +62,10 @@ async fn all_eight_combinations_do_the_same() {
     for cast in Cast::all() {
         let start = Instant::now();
         play(cast).await;
-        println!("{cast}: all cases as expected, {:.1} s", start.elapsed().as_secs_f64());
+        println!(
+            "{cast}: all cases as expected, {:.1} s",
+            start.elapsed().as_secs_f64()
+        );
         played += 1;
     }
     assert_eq!(played, 8);
@@ -62,16 +75,32 @@ async fn play(cast: Cast) {
     let vhost = Broker::shared().await.vhost("matrix").await;
     let stack = Stack::start(cast, vhost).await;
     let broker_url = stack.vhost.amqp_url();
-    let (expired_api, hasty_api) =
-        join!(Api::start(cast.api, &broker_url, 0), Api::start(cast.api, &broker_url, HASTY_SECONDS));
+    let (expired_api, hasty_api) = join!(
+        Api::start(cast.api, &broker_url, 0),
+        Api::start(cast.api, &broker_url, HASTY_SECONDS)
+    );
 
     let mut cases = Vec::new();
     for (name, path, expected) in [
         ("allowed", "/allowed", verdict("allowed")),
         ("not_allowed", "/not-allowed", verdict("not_allowed")),
-        ("invalid token", "/invalid-token", Expected { token: "short", ..verdict("invalid") }),
+        (
+            "invalid token",
+            "/invalid-token",
+            Expected {
+                token: "short",
+                ..verdict("invalid")
+            },
+        ),
         ("expired", "/expired", verdict("unknown")),
-        ("callback 500", "/status/500", Expected { callback_status: "<Response [500]>", ..verdict("allowed") }),
+        (
+            "callback 500",
+            "/status/500",
+            Expected {
+                callback_status: "<Response [500]>",
+                ..verdict("allowed")
+            },
+        ),
         ("callback slow", "/slow/1500", verdict("allowed")),
         ("POST with JSON", "/posted?a=b&c=d", verdict("allowed")),
     ] {
@@ -86,12 +115,23 @@ async fn play(cast: Cast) {
     "http://localhost/callback".clone_into(&mut case.callback_url);
     cases.push(case);
 
-    for case in cases.iter().filter(|case| case.expected.status == Some("allowed")) {
+    for case in cases
+        .iter()
+        .filter(|case| case.expected.status == Some("allowed"))
+    {
         let added = stack.acl.allow(&case.station, TOKEN).await;
-        assert_eq!((added.status, added.text().as_str()), (200, "{\"num_added\":1}\n"), "{cast}");
+        assert_eq!(
+            (added.status, added.text().as_str()),
+            (200, "{\"num_added\":1}\n"),
+            "{cast}"
+        );
     }
     join_all(cases.iter().map(|case| {
-        let api = if case.name == "expired" { &expired_api } else { &stack.api };
+        let api = if case.name == "expired" {
+            &expired_api
+        } else {
+            &stack.api
+        };
         request(api, case, cast)
     }))
     .await;
@@ -105,12 +145,23 @@ async fn play(cast: Cast) {
 async fn request(api: &Api, case: &Case, cast: Cast) {
     let token = case.expected.token;
     let answer = if case.name == "POST with JSON" {
-        http::post_json(&api.url(&case.station, token), &json!({ "callback_url": case.callback_url })).await
+        http::post_json(
+            &api.url(&case.station, token),
+            &json!({ "callback_url": case.callback_url }),
+        )
+        .await
     } else {
-        api.authorize(&case.station, token, &case.callback_url).await.expect("an answer")
+        api.authorize(&case.station, token, &case.callback_url)
+            .await
+            .expect("an answer")
     };
     let shown = (answer.status, answer.header("content-type"), answer.text());
-    assert_eq!(shown, (200, Some("application/json"), ACCEPTED.to_owned()), "{cast}: {}", case.name);
+    assert_eq!(
+        shown,
+        (200, Some("application/json"), ACCEPTED.to_owned()),
+        "{cast}: {}",
+        case.name
+    );
 }
 
 /// Each case has its one callback and its one record, and they are what they shall be.
@@ -118,34 +169,64 @@ async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
     let recorded = cases.iter().filter(|case| case.expected.status.is_some()).count();
     let records = eventually(format!("{cast}: {recorded} audit records"), WAIT, || async {
         let mut records = stack.redis.audit_records().await;
-        records.retain(|record| cases.iter().any(|case| record.field("station_id") == case.station));
-        if records.len() == recorded { Ok(records) } else { Err(format!("{} records", records.len())) }
+        records.retain(|record| {
+            cases
+                .iter()
+                .any(|case| record.field("station_id") == case.station)
+        });
+        if records.len() == recorded {
+            Ok(records)
+        } else {
+            Err(format!("{} records", records.len()))
+        }
     })
     .await;
     let callbacks = stack.receiver.by_station();
     for case in cases {
         let calls = callbacks.get(&case.station).map_or(0, Vec::len);
-        assert_eq!(calls, usize::from(case.expected.called_back), "{cast}: {}", case.name);
+        assert_eq!(
+            calls,
+            usize::from(case.expected.called_back),
+            "{cast}: {}",
+            case.name
+        );
     }
-    for Case { name, station, callback_url, expected } in cases {
+    for Case {
+        name,
+        station,
+        callback_url,
+        expected,
+    } in cases
+    {
         let token = expected.token;
         let Some(status) = expected.status else { continue };
         if expected.called_back {
             let callback = &callbacks[station][0];
             assert_eq!(callback.method, "POST", "{cast}: {name}");
-            assert_eq!(stack.receiver.url(&callback.target), *callback_url, "{cast}: {name}");
+            assert_eq!(
+                stack.receiver.url(&callback.target),
+                *callback_url,
+                "{cast}: {name}"
+            );
             let body = format!(
                 "{{\"station_id\": \"{station}\", \"driver_token\": \"{token}\", \"status\": \"{status}\"}}"
             );
             assert_eq!(String::from_utf8_lossy(&callback.body), body, "{cast}: {name}");
-            assert_eq!(callback.header("content-type"), Some("application/json"), "{cast}: {name}");
+            assert_eq!(
+                callback.header("content-type"),
+                Some("application/json"),
+                "{cast}: {name}"
+            );
         }
         let record = records
             .iter()
             .find(|record| record.field("station_id") == *station)
             .unwrap_or_else(|| panic!("{cast}: {name} is not recorded"));
-        let fields: BTreeMap<&str, &str> =
-            record.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let fields: BTreeMap<&str, &str> = record
+            .fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let wanted = BTreeMap::from([
             ("station_id", station.as_str()),
             ("driver_token", token),
@@ -154,16 +235,24 @@ async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
             ("callback_url", callback_url.as_str()),
         ]);
         assert_eq!(fields, wanted, "{cast}: {name}");
-        let start_ns = record.key.strip_prefix("log:authorize:").and_then(|rest| rest.split(':').next());
+        let start_ns = record
+            .key
+            .strip_prefix("log:authorize:")
+            .and_then(|rest| rest.split(':').next());
         assert!(start_ns.is_some_and(|ns| ns.len() == 19 && ns.bytes().all(|b| b.is_ascii_digit())));
-        assert!(record.key.ends_with(&format!(":{station}:{token}")), "{cast}: {}", record.key);
+        assert!(
+            record.key.ends_with(&format!(":{station}:{token}")),
+            "{cast}: {}",
+            record.key
+        );
     }
 }
 
 /// 200 requests at once are all accepted, called back once and recorded once.
 async fn burst(stack: &Stack, cast: Cast) {
-    let cases: Vec<Case> =
-        (0..200).map(|n| Case::new("burst", stack, &format!("/burst?n={n}"), verdict("allowed"))).collect();
+    let cases: Vec<Case> = (0..200)
+        .map(|n| Case::new("burst", stack, &format!("/burst?n={n}"), verdict("allowed")))
+        .collect();
     join_all(cases.iter().map(|case| stack.acl.allow(&case.station, TOKEN))).await;
     join_all(cases.iter().map(|case| request(&stack.api, case, cast))).await;
     check(stack, cast, &cases).await;
@@ -182,13 +271,20 @@ async fn acl_frozen(stack: &Stack, hasty_api: &Api, cast: Cast) {
 async fn acl_gone(stack: Stack, cast: Cast) {
     let expected = match cast.worker {
         By::Rust => verdict("unknown"),
-        By::Python => Expected { status: None, called_back: false, ..verdict("unknown") },
+        By::Python => Expected {
+            status: None,
+            called_back: false,
+            ..verdict("unknown")
+        },
     };
     let case = Case::new("ACL down", &stack, "/acl-down", expected);
     stack.acl.0.process.kill();
     request(&stack.api, &case, cast).await;
     if cast.worker == By::Python {
-        stack.worker.wait_for_line("raised unexpected: ConnectionError", WAIT).await;
+        stack
+            .worker
+            .wait_for_line("raised unexpected: ConnectionError", WAIT)
+            .await;
     }
     check(&stack, cast, std::slice::from_ref(&case)).await;
 }

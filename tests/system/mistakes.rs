@@ -41,7 +41,12 @@ async fn every_bad_variable_is_named_at_once_and_nothing_connects() {
                 ("REDIS_PORT", "99999"),
                 ("AUTHORIZATION_SERVICE_URL", "not a url"),
             ],
-            &["BROKER_URL", "CALLBACK_TIMEOUT_SEC", "REDIS_PORT", "AUTHORIZATION_SERVICE_URL"],
+            &[
+                "BROKER_URL",
+                "CALLBACK_TIMEOUT_SEC",
+                "REDIS_PORT",
+                "AUTHORIZATION_SERVICE_URL",
+            ],
         ),
         (
             API,
@@ -65,7 +70,10 @@ async fn every_bad_variable_is_named_at_once_and_nothing_connects() {
             assert!(output.contains(name), "{program} does not name {name}: {output}");
         }
         assert!(!output.contains("se-cret"), "{output}");
-        assert!(!output.contains("onnect"), "{program} connects all the same: {output}");
+        assert!(
+            !output.contains("onnect"),
+            "{program} connects all the same: {output}"
+        );
     }
 }
 
@@ -76,8 +84,14 @@ async fn a_taken_port_is_said_in_one_sentence() {
     for program in [API, ACL] {
         let (code, output) = ended(rust(program, &[], &[("FLASK_RUN_PORT", &port.to_string())])).await;
         assert_eq!(code, Some(1), "{program}: {output}");
-        assert!(output.contains(&format!("127.0.0.1:{port}")), "{program}: {output}");
-        assert!(output.contains("another program uses this port"), "{program}: {output}");
+        assert!(
+            output.contains(&format!("127.0.0.1:{port}")),
+            "{program}: {output}"
+        );
+        assert!(
+            output.contains("another program uses this port"),
+            "{program}: {output}"
+        );
     }
 }
 
@@ -110,7 +124,10 @@ async fn missing_servers_are_said_once_and_waited_for() {
             program,
             arguments,
             &[
-                ("BROKER_URL", &format!("amqp://guest:se-cret@127.0.0.1:{broker}//")),
+                (
+                    "BROKER_URL",
+                    &format!("amqp://guest:se-cret@127.0.0.1:{broker}//"),
+                ),
                 ("FLASK_RUN_PORT", &free_port().to_string()),
                 ("ADMIN_ADDRESS", &format!("127.0.0.1:{admin}")),
             ],
@@ -118,7 +135,10 @@ async fn missing_servers_are_said_once_and_waited_for() {
         not_ready(&process, admin, "broker").await;
         process.wait_for_line(&format!("127.0.0.1:{broker}"), WAIT).await;
         let said = |lines: Vec<String>| {
-            lines.iter().filter(|line| line.contains("cannot connect")).count()
+            lines
+                .iter()
+                .filter(|line| line.contains("cannot connect"))
+                .count()
         };
         assert_eq!(said(process.lines()), 1, "{}", process.tail());
         assert!(!process.tail().contains("se-cret"));
@@ -129,24 +149,43 @@ async fn missing_servers_are_said_once_and_waited_for() {
 async fn not_ready(process: &Process, admin: u16, part: &str) {
     let url = format!("http://127.0.0.1:{admin}/readyz");
     eventually("the health page", WAIT, || async {
-        http::try_send("GET", &url, &[], Vec::new()).await.map_err(|error| error.to_string()).and_then(|answer| {
-            if answer.status == 503 && answer.text().contains(part) { Ok(()) } else { Err(answer.text()) }
-        })
+        http::try_send("GET", &url, &[], Vec::new())
+            .await
+            .map_err(|error| error.to_string())
+            .and_then(|answer| {
+                if answer.status == 503 && answer.text().contains(part) {
+                    Ok(())
+                } else {
+                    Err(answer.text())
+                }
+            })
     })
     .await;
     assert!(process.try_exit().is_none());
-    assert_eq!(http::get(&format!("http://127.0.0.1:{admin}/livez")).await.status, 200);
+    assert_eq!(
+        http::get(&format!("http://127.0.0.1:{admin}/livez")).await.status,
+        200
+    );
 }
 
 async fn ready(admin: u16) {
     eventually("readiness", WAIT, || async {
         let answer = http::get(&format!("http://127.0.0.1:{admin}/readyz")).await;
-        if answer.status == 200 { Ok(()) } else { Err(answer.text()) }
+        if answer.status == 200 {
+            Ok(())
+        } else {
+            Err(answer.text())
+        }
     })
     .await;
 }
 
 async fn stopped(process: Process, code: i32) {
     process.signal(Signal::TERM);
-    assert_eq!(process.wait_exit(WAIT).await.code(), Some(code), "{}", process.tail());
+    assert_eq!(
+        process.wait_exit(WAIT).await.code(),
+        Some(code),
+        "{}",
+        process.tail()
+    );
 }

@@ -17,7 +17,10 @@ const WAIT: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_share_a_queue_and_answer_each_request_once() {
     let vhost = Broker::shared().await.vhost("mixed").await;
-    let cast = Cast { worker: By::Python, ..Cast::RUST };
+    let cast = Cast {
+        worker: By::Python,
+        ..Cast::RUST
+    };
     let stack = Stack::start(cast, vhost).await;
     let rust = worker(By::Rust, &stack.vhost, &stack.acl, &stack.redis, 4).await;
 
@@ -34,7 +37,9 @@ async fn two_workers_share_a_queue_and_answer_each_request_once() {
     eventually("an empty queue", WAIT, || async {
         let depth = stack.vhost.queue("celery").await;
         match depth {
-            Depth { ready: 0, unacked: 0, .. } => Ok(()),
+            Depth {
+                ready: 0, unacked: 0, ..
+            } => Ok(()),
             depth => Err(format!("{depth:?}")),
         }
     })
@@ -42,18 +47,34 @@ async fn two_workers_share_a_queue_and_answer_each_request_once() {
     stack.receiver.wait_for(REQUESTS, WAIT).await;
     let records = eventually("a record of each request", WAIT, || async {
         let records = stack.redis.audit_records().await;
-        if records.len() >= REQUESTS { Ok(records) } else { Err(format!("{} records", records.len())) }
+        if records.len() >= REQUESTS {
+            Ok(records)
+        } else {
+            Err(format!("{} records", records.len()))
+        }
     })
     .await;
 
     let callbacks = stack.receiver.by_station();
-    assert!(stations.iter().all(|station| callbacks.get(station).is_some_and(|calls| calls.len() == 1)));
+    assert!(
+        stations
+            .iter()
+            .all(|station| callbacks.get(station).is_some_and(|calls| calls.len() == 1))
+    );
     let recorded: HashSet<&str> = records.iter().map(|record| record.field("station_id")).collect();
     assert_eq!((records.len(), recorded.len()), (REQUESTS, REQUESTS));
 
-    let succeeded = |lines: Vec<String>| lines.iter().filter(|line| line.contains("] succeeded in ")).count();
+    let succeeded = |lines: Vec<String>| {
+        lines
+            .iter()
+            .filter(|line| line.contains("] succeeded in "))
+            .count()
+    };
     let (python, rust) = (succeeded(stack.worker.lines()), succeeded(rust.lines()));
     println!("{REQUESTS} requests: {python} run by Python, {rust} by Rust");
     assert_eq!(python + rust, REQUESTS);
-    assert!(python > 0 && rust > 0, "both take their share: {python} and {rust}");
+    assert!(
+        python > 0 && rust > 0,
+        "both take their share: {python} and {rust}"
+    );
 }

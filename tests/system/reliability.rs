@@ -23,7 +23,13 @@ impl Parts {
         let redis = Redis::start().await;
         let acl = Acl::start(By::Rust, &redis).await;
         let api = Arc::new(Api::start(By::Rust, &vhost.amqp_url(), 60).await);
-        Self { api, acl, redis, receiver: Receiver::start().await, vhost }
+        Self {
+            api,
+            acl,
+            redis,
+            receiver: Receiver::start().await,
+            vhost,
+        }
     }
 
     async fn worker(&self, concurrency: u32) -> Process {
@@ -37,7 +43,11 @@ impl Parts {
     async fn queue_is_empty(&self) {
         eventually("an empty queue", SETTLE, || async {
             let depth = self.vhost.queue("celery").await;
-            if depth.ready + depth.unacked == 0 { Ok(()) } else { Err(format!("{depth:?}")) }
+            if depth.ready + depth.unacked == 0 {
+                Ok(())
+            } else {
+                Err(format!("{depth:?}"))
+            }
         })
         .await;
     }
@@ -50,17 +60,29 @@ async fn a_killed_worker_loses_nothing() {
     let load = parts.load("/slow/1000", 200, Duration::from_millis(1));
     eventually("200 requests in flight", SETTLE, || async {
         let depth = parts.vhost.queue("celery").await;
-        if depth.unacked == 200 { Ok(()) } else { Err(format!("{depth:?}")) }
+        if depth.unacked == 200 {
+            Ok(())
+        } else {
+            Err(format!("{depth:?}"))
+        }
     })
     .await;
     first.kill();
 
     let answers = load.finished().await;
-    assert_eq!((answers.accepted.len(), answers.unavailable), (200, 0), "{:?}", answers.others);
+    assert_eq!(
+        (answers.accepted.len(), answers.unavailable),
+        (200, 0),
+        "{:?}",
+        answers.others
+    );
     let second = parts.worker(200).await;
     let account = Account::of(&answers.accepted, &parts.receiver, &parts.redis).await;
     parts.queue_is_empty().await;
-    println!("kill -9 with 200 in flight: 0 lost, {} called back twice", account.duplicates());
+    println!(
+        "kill -9 with 200 in flight: 0 lost, {} called back twice",
+        account.duplicates()
+    );
     drop(second);
 }
 
@@ -73,7 +95,12 @@ async fn a_worker_told_to_stop_loses_nothing_and_repeats_nothing() {
     first.signal(Signal::TERM);
     let status = first.wait_exit(Duration::from_secs(20)).await;
     assert_eq!(status.code(), Some(0));
-    assert!(first.stdout().iter().any(|line| line == "worker: Warm shutdown (MainProcess)"));
+    assert!(
+        first
+            .stdout()
+            .iter()
+            .any(|line| line == "worker: Warm shutdown (MainProcess)")
+    );
 
     let answers = load.finished().await;
     assert_eq!(answers.accepted.len(), 400, "{:?}", answers.others);
@@ -98,10 +125,18 @@ async fn a_restarted_broker_loses_nothing_that_was_accepted() {
     broker.start_again().await;
     let back = Instant::now();
     let during = parts.receiver.count();
-    eventually("the worker to resume by itself", Duration::from_secs(10), || async {
-        let now = parts.receiver.count();
-        if now > during + 20 { Ok(()) } else { Err(format!("{now} callbacks, {during} at the broker's return")) }
-    })
+    eventually(
+        "the worker to resume by itself",
+        Duration::from_secs(10),
+        || async {
+            let now = parts.receiver.count();
+            if now > during + 20 {
+                Ok(())
+            } else {
+                Err(format!("{now} callbacks, {during} at the broker's return"))
+            }
+        },
+    )
     .await;
     let resumed = seconds(back);
 
@@ -126,7 +161,10 @@ async fn closed_connections_lose_nothing_and_keep_the_prefetch() {
     let _worker = parts.worker(20).await;
     let prefetch = async || {
         let consumers = parts.vhost.consumers("celery").await;
-        consumers.iter().map(|consumer| (consumer.prefetch, consumer.channel_prefetch)).collect::<Vec<_>>()
+        consumers
+            .iter()
+            .map(|consumer| (consumer.prefetch, consumer.channel_prefetch))
+            .collect::<Vec<_>>()
     };
     assert_eq!(prefetch().await, [(80, 0)]);
 
@@ -135,7 +173,11 @@ async fn closed_connections_lose_nothing_and_keep_the_prefetch() {
         let seen = parts.receiver.count();
         eventually(format!("callbacks before round {round}"), SETTLE, || async {
             let now = parts.receiver.count();
-            if now > seen + 20 { Ok(()) } else { Err(format!("{now} callbacks")) }
+            if now > seen + 20 {
+                Ok(())
+            } else {
+                Err(format!("{now} callbacks"))
+            }
         })
         .await;
         broker.ctl(&["close_all_connections", "closed by the test"]).await;

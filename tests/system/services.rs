@@ -34,12 +34,20 @@ impl Cast {
     }
 
     /// All three in Rust.
-    pub(crate) const RUST: Self = Self { api: By::Rust, worker: By::Rust, acl: By::Rust };
+    pub(crate) const RUST: Self = Self {
+        api: By::Rust,
+        worker: By::Rust,
+        acl: By::Rust,
+    };
 }
 
 impl fmt::Display for Cast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "API {:?}, worker {:?}, ACL {:?}", self.api, self.worker, self.acl)
+        write!(
+            f,
+            "API {:?}, worker {:?}, ACL {:?}",
+            self.api, self.worker, self.acl
+        )
     }
 }
 
@@ -73,7 +81,12 @@ impl Api {
     }
 
     /// Asks for an authorization; `None` when there was no HTTP answer.
-    pub(crate) async fn authorize(&self, station: &str, token: &str, callback: &str) -> Option<http::Response> {
+    pub(crate) async fn authorize(
+        &self,
+        station: &str,
+        token: &str,
+        callback: &str,
+    ) -> Option<http::Response> {
         let url = format!("{}?callback_url={callback}", self.url(station, token));
         http::try_send("GET", &url, &[], Vec::new()).await.ok()
     }
@@ -89,9 +102,16 @@ impl Acl {
             By::Python => python::acl_service(port, redis).await,
             By::Rust => {
                 let (redis_port, port_text) = (redis.port().to_string(), port.to_string());
-                let variables =
-                    [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &redis_port), ("FLASK_RUN_PORT", &port_text)];
-                Service::start(rust(env!("CARGO_BIN_EXE_test-acl-service"), &[], &variables), port).await
+                let variables = [
+                    ("REDIS_HOST", "127.0.0.1"),
+                    ("REDIS_PORT", &redis_port),
+                    ("FLASK_RUN_PORT", &port_text),
+                ];
+                Service::start(
+                    rust(env!("CARGO_BIN_EXE_test-acl-service"), &[], &variables),
+                    port,
+                )
+                .await
             }
         })
     }
@@ -109,7 +129,13 @@ pub(crate) async fn worker(by: By, vhost: &Vhost, acl: &Acl, redis: &Redis, conc
     match by {
         By::Python => python::worker(&broker_url, &acl_url, Some(redis), &[&concurrency], &[]).await,
         By::Rust => {
-            let arguments = ["-A", "authorization_worker.tasks", "worker", "--loglevel=INFO", &concurrency];
+            let arguments = [
+                "-A",
+                "authorization_worker.tasks",
+                "worker",
+                "--loglevel=INFO",
+                &concurrency,
+            ];
             let redis_port = redis.port().to_string();
             let variables = [
                 ("BROKER_URL", broker_url.as_str()),
@@ -152,6 +178,13 @@ impl Stack {
             Receiver::start()
         );
         let worker = worker(cast.worker, &vhost, &acl, &redis, 8).await;
-        Self { api, acl, worker, redis, receiver, vhost }
+        Self {
+            api,
+            acl,
+            worker,
+            redis,
+            receiver,
+            vhost,
+        }
     }
 }
