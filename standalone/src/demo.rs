@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::Method;
 use hyper::body::Bytes;
@@ -61,7 +61,7 @@ pub(crate) async fn demo() -> anyhow::Result<()> {
     };
     // The environment may forbid callbacks to this machine or send them through a proxy.
     let config = Config::read(&Env::default(), &flags)?;
-    let shutdown = Shutdown::on_signals()?;
+    let (signals, shutdown) = (Shutdown::on_signals()?, Shutdown::manual());
     let stage = Stage {
         services: Services::start(&config, &shutdown).await?,
         receiver: Receiver::start(&ListenAddress::new("127.0.0.1", 0)).await?,
@@ -69,7 +69,7 @@ pub(crate) async fn demo() -> anyhow::Result<()> {
     };
     tokio::select! {
         performed = perform(stage, &shutdown) => performed,
-        () = shutdown.cold.cancelled() => Ok(()),
+        () = signals.warm.cancelled() => bail!("interrupted"),
     }
 }
 

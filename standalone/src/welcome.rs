@@ -28,10 +28,9 @@ pub(crate) fn welcome(services: &Services, config: &Config) -> String {
         file.display()
     );
     if !config.without_effect.is_empty() {
-        text.push_str(&format!(
-            "\nSet, but without effect here: {}.\n",
-            config.without_effect.join(", ")
-        ));
+        text += "\nSet, but without effect here: ";
+        text += &config.without_effect.join(", ");
+        text += ".\n";
     }
     text.push('\n');
     text.push_str(&things_to_try(services.api, services.acl, &program(), &file));

@@ -8,7 +8,7 @@ use harness::{Process, eventually, http};
 use rusqlite::{Connection, OpenFlags};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_standalone");
-pub(crate) const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const WAIT: Duration = Duration::from_mins(1);
 pub(crate) const DRIVER: &str = "validDriverToken-0001";
 
 /// The three services on free ports.
