@@ -2,11 +2,18 @@
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-/// Authorization worker: runs the Celery task authorization_worker.tasks.authorize.
-///
-/// Takes the command line of `celery -A authorization_worker.tasks worker …`.
+/// Flags and options.
 #[derive(Debug, Parser)]
-#[command(name = "worker", version, disable_version_flag = true)]
+#[command(
+    name = "worker",
+    about = "Runs the Celery task authorization_worker.tasks.authorize; takes the command line of `celery -A … worker …`",
+    version,
+    disable_version_flag = true
+)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of Celery's command line"
+)]
 pub(crate) struct Cli {
     /// Accepted for Celery's command line; the tasks are built in.
     #[arg(short = 'A', long)]
@@ -57,10 +64,22 @@ pub(crate) struct Cli {
     #[arg(long, env = "CELERY_WORKER_PREFETCH_MULTIPLIER", value_name = "N")]
     pub(crate) prefetch_multiplier: Option<usize>,
     /// Queues to consume from, comma separated.
-    #[arg(short = 'Q', long, env = "CELERY_WORKER_QUEUES", value_delimiter = ',', value_name = "QUEUES")]
+    #[arg(
+        short = 'Q',
+        long,
+        env = "CELERY_WORKER_QUEUES",
+        value_delimiter = ',',
+        value_name = "QUEUES"
+    )]
     pub(crate) queues: Vec<String>,
     /// Queues not to consume from, comma separated.
-    #[arg(short = 'X', long, env = "CELERY_WORKER_EXCLUDE_QUEUES", value_delimiter = ',', value_name = "QUEUES")]
+    #[arg(
+        short = 'X',
+        long,
+        env = "CELERY_WORKER_EXCLUDE_QUEUES",
+        value_delimiter = ',',
+        value_name = "QUEUES"
+    )]
     pub(crate) exclude_queues: Vec<String>,
     /// Empty the queues before the start.
     #[arg(long, visible_alias = "discard", env = "CELERY_WORKER_PURGE")]
@@ -76,7 +95,12 @@ pub(crate) struct Cli {
     #[arg(short = 'P', long, env = "CELERY_WORKER_POOL", value_name = "POOL")]
     pub(crate) pool: Option<String>,
     /// Accepted; task events are not sent by this version.
-    #[arg(short = 'E', long, visible_alias = "events", env = "CELERY_WORKER_TASK_EVENTS")]
+    #[arg(
+        short = 'E',
+        long,
+        visible_alias = "events",
+        env = "CELERY_WORKER_TASK_EVENTS"
+    )]
     pub(crate) task_events: bool,
     /// Accepted; this version does not gossip.
     #[arg(long)]
@@ -141,11 +165,19 @@ impl LogLevel {
 impl Cli {
     /// The queues that `-Q` and `-X` leave; without `-Q` the default queue.
     pub(crate) fn queues(&self) -> Vec<String> {
-        let named: Vec<&str> = self.queues.iter().map(|queue| queue.trim()).filter(|q| !q.is_empty()).collect();
+        let named: Vec<&str> = self
+            .queues
+            .iter()
+            .map(|queue| queue.trim())
+            .filter(|q| !q.is_empty())
+            .collect();
         let asked = if named.is_empty() { vec!["celery"] } else { named };
         let mut queues: Vec<String> = Vec::new();
         for queue in asked {
-            let excluded = self.exclude_queues.iter().any(|excluded| excluded.trim() == queue);
+            let excluded = self
+                .exclude_queues
+                .iter()
+                .any(|excluded| excluded.trim() == queue);
             if !excluded && !queues.iter().any(|known| known == queue) {
                 queues.push(queue.to_owned());
             }
@@ -155,7 +187,10 @@ impl Cli {
 
     /// The word that is neither `worker` nor a setting.
     pub(crate) fn unknown_word(&self) -> Option<&str> {
-        self.words.iter().map(String::as_str).find(|word| *word != "worker" && !word.contains('='))
+        self.words
+            .iter()
+            .map(String::as_str)
+            .find(|word| *word != "worker" && !word.contains('='))
     }
 }
 
@@ -164,7 +199,8 @@ fn concurrency(text: &str) -> Result<usize, String> {
     if text == "auto" {
         return Ok(0);
     }
-    text.parse().map_err(|_| "expected a number of tasks or `auto`".to_owned())
+    text.parse()
+        .map_err(|_| "expected a number of tasks or `auto`".to_owned())
 }
 
 #[cfg(test)]

@@ -15,4 +15,4 @@ pub mod target_policy;
 pub mod task;
 pub mod verdict;
 
-pub use run::main;
+pub use run::{main, variables};

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use celery_runtime::{
-    BrokerUrl, CeleryFormat, Registry, Shutdown, Status, TaskFields, Worker, WorkerConfig, banner, hostname, nodename,
+    BrokerUrl, CeleryFormat, Registry, Shutdown, Status, TaskFields, Worker, WorkerConfig, banner, hostname,
+    nodename,
 };
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
-use service_kit::env::{BadEnvironment, Env, Variable};
+use service_kit::env::{self, BadEnvironment, Env, Variable};
 use service_kit::http::ListenAddress;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -23,7 +24,7 @@ use crate::audit_log::redis::RedisAuditLog;
 use crate::audit_log::{AuditLog, AuditSink, NoAuditLog};
 use crate::authorize::Authorizer;
 use crate::cli::Cli;
-use crate::config::{AuditLogConfig, Config};
+use crate::config::{self, AuditLogConfig, Config};
 use crate::task;
 
 const BROKER_URL: Variable = Variable {
@@ -31,16 +32,25 @@ const BROKER_URL: Variable = Variable {
     default: Some("amqp://guest:guest@localhost:5672//"),
     meaning: "RabbitMQ, with user, password and virtual host; several, separated by `;`, are tried in turn",
 };
-const REMAP_SIGTERM: Variable =
-    Variable { name: "REMAP_SIGTERM", default: None, meaning: "SIGQUIT: SIGTERM stops at once, as SIGQUIT does" };
+const REMAP_SIGTERM: Variable = Variable {
+    name: "REMAP_SIGTERM",
+    default: None,
+    meaning: "SIGQUIT: SIGTERM stops at once, as SIGQUIT does",
+};
 const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     default: None,
     meaning: "what the worker logs, per module, such as info,lapin=warn; unset: what --loglevel says",
 };
 
-/// What the program reads besides [`config::VARIABLES`](crate::config::VARIABLES).
-pub const VARIABLES: &[Variable] = &[BROKER_URL, ADMIN_ADDRESS, REMAP_SIGTERM, RUST_LOG];
+/// Every variable that the program reads: the task's, and its own.
+pub fn variables() -> Vec<Variable> {
+    [
+        config::VARIABLES,
+        &[BROKER_URL, ADMIN_ADDRESS, REMAP_SIGTERM, RUST_LOG],
+    ]
+    .concat()
+}
 
 /// Exit code for a command line that is not understood, as clap's own.
 const USAGE: u8 = 2;
@@ -56,9 +66,12 @@ struct Settings {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = Cli::command().after_help(env::help(&variables()));
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     if let Some(word) = cli.unknown_word() {
-        eprintln!("worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`");
+        eprintln!(
+            "worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`"
+        );
         return ExitCode::from(USAGE);
     }
     let settings = match Settings::read(&Env::process(), &cli) {
@@ -89,7 +102,9 @@ impl Settings {
             broker,
             task: Config::read(&mut reader),
             admin: admin::read_address(&mut reader),
-            remap_sigterm: reader.optional(&REMAP_SIGTERM).is_some_and(|signal| signal == "SIGQUIT"),
+            remap_sigterm: reader
+                .optional(&REMAP_SIGTERM)
+                .is_some_and(|signal| signal == "SIGQUIT"),
             filter: reader
                 .parse_optional(&RUST_LOG, "a level or a list of module=level")
                 .unwrap_or_else(|| EnvFilter::new(cli.loglevel.filter())),
@@ -108,7 +123,9 @@ fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     }
     log_to(cli.logfile.as_deref(), settings.filter.clone())?;
     let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let exit_code = runtime.block_on(serve(cli, settings));
     // A name lookup that hangs on its own thread must not hold the exit.
     runtime.shutdown_background();
@@ -125,11 +142,25 @@ async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     match &settings.task.audit_log {
         AuditLogConfig::None => {
             tracing::warn!("there is no audit log: neither ELASTICSEARCH_URL nor REDIS_HOST is set");
-            work(cli, &settings, AuditLog::new(NoAuditLog, audit_log), &readiness, shutdown).await
+            work(
+                cli,
+                &settings,
+                AuditLog::new(NoAuditLog, audit_log),
+                &readiness,
+                shutdown,
+            )
+            .await
         }
         AuditLogConfig::Redis { host, port } => {
             let sink = RedisAuditLog::new(host, *port).context("REDIS_HOST and REDIS_PORT name no Redis")?;
-            work(cli, &settings, AuditLog::new(sink, audit_log), &readiness, shutdown).await
+            work(
+                cli,
+                &settings,
+                AuditLog::new(sink, audit_log),
+                &readiness,
+                shutdown,
+            )
+            .await
         }
     }
 }
@@ -148,7 +179,13 @@ async fn work<S: AuditSink>(
 
     let config = worker_config(cli, settings.broker.clone());
     if !cli.quiet && cli.loglevel.shows_banner() {
-        say(&banner(&config, &registry, task::APP, cli.loglevel.shows_tasks(), &ZonedDateTime::now()));
+        say(&banner(
+            &config,
+            &registry,
+            task::APP,
+            cli.loglevel.shows_tasks(),
+            &ZonedDateTime::now(),
+        ));
     }
     let worker = Worker::new(config, registry);
     if cli.purge {
@@ -167,7 +204,10 @@ fn worker_config(cli: &Cli, broker: BrokerUrl) -> WorkerConfig {
     let defaults = WorkerConfig::new(broker, nodename(cli.hostname.as_deref(), &hostname()));
     WorkerConfig {
         queues: cli.queues(),
-        concurrency: cli.concurrency.filter(|slots| *slots > 0).unwrap_or(defaults.concurrency),
+        concurrency: cli
+            .concurrency
+            .filter(|slots| *slots > 0)
+            .unwrap_or(defaults.concurrency),
         prefetch_multiplier: cli
             .prefetch_multiplier
             .filter(|messages| *messages > 0)
@@ -194,8 +234,10 @@ async fn follow(mut status: watch::Receiver<Status>, broker: Part) {
 
 /// Celery's log lines, on standard error or in a file.
 fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).event_format(CeleryFormat).fmt_fields(TaskFields);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .event_format(CeleryFormat)
+        .fmt_fields(TaskFields);
     // Fails only where a subscriber exists already.
     let _ = match file {
         None => tracing::subscriber::set_global_default(subscriber.with_writer(io::stderr).finish()),
