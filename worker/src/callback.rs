@@ -36,7 +36,8 @@ const BODY_LIMIT: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub struct CallbackClient {
     connector: Connector,
-    proxies: Arc<Matcher>,
+    /// `None` where no proxy is set.
+    proxies: Option<Arc<Matcher>>,
     timeout: Duration,
 }
 
@@ -50,7 +51,7 @@ impl CallbackClient {
     ) -> Self {
         Self {
             connector: Connector { policy, tls },
-            proxies: Arc::new(proxies.matcher()),
+            proxies: (*proxies != Proxies::default()).then(|| Arc::new(proxies.matcher())),
             timeout,
         }
     }
@@ -63,7 +64,8 @@ impl CallbackClient {
         };
         let mut cookies = Cookies::default();
         let mut hop = Hop::post(url, body);
-        for _ in 0..=REDIRECT_LIMIT {
+        let mut followed = 0;
+        loop {
             let answer = match self.exchange(&hop, &cookies, deadline).await {
                 Ok(answer) => answer,
                 Err(failure) => return CallbackStatus::Failed(failure),
@@ -71,6 +73,10 @@ impl CallbackClient {
             let Some(location) = answer.location() else {
                 return CallbackStatus::Response(answer.status);
             };
+            if followed == REDIRECT_LIMIT {
+                return CallbackStatus::TooManyRedirects;
+            }
+            followed += 1;
             for cookie in answer.cookies() {
                 cookies.set(hop.url.host(), hop.path(), &cookie);
             }
@@ -79,12 +85,12 @@ impl CallbackClient {
                 Err(why) => return CallbackStatus::Unsendable(why),
             };
         }
-        CallbackStatus::TooManyRedirects
     }
 
     async fn exchange(&self, hop: &Hop, cookies: &Cookies, deadline: Deadline) -> Result<Answer, Failure> {
         let peer = hop.peer();
-        let proxy = Proxy::choose(&self.proxies, peer.tls, &peer.host, peer.port);
+        let proxies = self.proxies.as_deref();
+        let proxy = proxies.and_then(|proxies| Proxy::choose(proxies, peer.tls, &peer.host, peer.port));
         let target = hop.target(proxy.is_some());
         let failed = |cause| failure(&peer, proxy.as_ref(), target.clone(), cause);
 

@@ -132,10 +132,7 @@ impl Config {
         Self {
             authorization_service_url: read_base_url(reader),
             callback_timeout: read_callback_timeout(reader),
-            callback_networks: reader.parse(
-                &CALLBACK_NETWORKS,
-                "any, public, or networks such as 10.0.0.0/8,192.0.2.7",
-            ),
+            callback_networks: reader.parse_explained(&CALLBACK_NETWORKS),
             audit_log: read_audit_log(reader),
             ca_bundle: read_ca_bundle(reader),
             proxies: read_proxies(reader),
@@ -284,6 +281,7 @@ mod tests {
         let mistakes = read([
             ("AUTHORIZATION_SERVICE_URL", "acl:5000"),
             ("CALLBACK_TIMEOUT_SEC", "0"),
+            ("CALLBACK_NETWORKS", "10.0.0.1/8"),
             ("ELASTICSEARCH_URL", "https://elastic:9200"),
             ("REDIS_PORT", "abc"),
             ("REQUESTS_CA_BUNDLE", "/no/such/file"),
@@ -293,6 +291,7 @@ mod tests {
         for name in [
             "AUTHORIZATION_SERVICE_URL: expected a URL",
             "CALLBACK_TIMEOUT_SEC: is 0",
+            "10.0.0.1/8 has bits set beyond its prefix",
             "ELASTICSEARCH_URL: is set, but this build has no Elasticsearch",
             "REDIS_PORT: is \"abc\"",
             "REQUESTS_CA_BUNDLE: /no/such/file",

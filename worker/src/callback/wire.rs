@@ -66,7 +66,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut wire.stream).poll_read(cx, buffer))?;
+        match ready!(Pin::new(&mut wire.stream).poll_read(cx, buffer)) {
+            // The end of a TLS connection without its goodbye; what HTTP announced tells whether something is missing.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            result => result?,
+        }
         wire.note(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }

@@ -118,10 +118,9 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
         };
         let mut request = [0; 4096];
         if matches!(stream.read(&mut request).await, Ok(1..)) {
-            let _ = stream
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-                .await;
-            let _ = stream.shutdown().await;
+            // Without length and without TLS's goodbye: the body ends with the connection, as many servers have it.
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nok").await;
+            let _ = stream.flush().await;
         }
     }
 }
