@@ -62,7 +62,9 @@ fn the_walkthrough_names_functions_that_are_there() {
         assert!(!names.is_empty(), "{file}: no function");
         for name in names {
             let last = name.rsplit("::").next().unwrap();
-            let defined = ["fn", "struct", "enum", "trait"].iter().any(|kind| source.contains(&format!("{kind} {last}")));
+            let defined = ["fn", "struct", "enum", "trait"]
+                .iter()
+                .any(|kind| source.contains(&format!("{kind} {last}")));
             assert!(defined, "{file} has no {name}");
             steps += 1;
         }
@@ -75,12 +77,27 @@ fn decisions_are_numbered_indexed_and_complete() {
     let index = read(INDEX);
     for (position, file) in decisions().iter().enumerate() {
         let number = position + 1;
-        assert!(file.starts_with(&format!("{number:04}-")), "{file} should be number {number}");
+        assert!(
+            file.starts_with(&format!("{number:04}-")),
+            "{file} should be number {number}"
+        );
         let text = read(&format!("docs/adr/{file}"));
-        let title = text.lines().next().unwrap().strip_prefix(&format!("# {number}. ")).expect(file);
-        assert!(index.contains(&format!("| {number} | [{title}]({file}) |\n")), "{file} is not in {INDEX}");
+        let title = text
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix(&format!("# {number}. "))
+            .expect(file);
+        assert!(
+            index.contains(&format!("| {number} | [{title}]({file}) |\n")),
+            "{file} is not in {INDEX}"
+        );
         let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("## ")).collect();
-        assert_eq!(headings, ["## Context", "## Decision", "## Consequences"], "{file}");
+        assert_eq!(
+            headings,
+            ["## Context", "## Decision", "## Consequences"],
+            "{file}"
+        );
         assert!(text.lines().count() <= 40, "{file} is long");
     }
 }
@@ -91,7 +108,9 @@ fn every_deviation_has_its_decision() {
     let mut deviations = 0;
     for row in rows(&read(MIGRATION)).filter(|row| row.len() == 5 && row[0] != "case" && row[0] != "---") {
         let link = between(row[4], "](adr/", ")");
-        let [file] = link.as_slice() else { panic!("no decision: {row:?}") };
+        let [file] = link.as_slice() else {
+            panic!("no decision: {row:?}")
+        };
         assert!(decisions.contains(file), "{file}: {row:?}");
         let number: usize = file[..4].parse().unwrap();
         assert!(row[4].starts_with(&format!("[{number}]")), "{row:?}");
@@ -111,24 +130,36 @@ fn documents() -> Vec<String> {
 }
 
 fn decisions() -> Vec<String> {
-    files("docs/adr").into_iter().filter(|file| file != "README.md").collect()
+    files("docs/adr")
+        .into_iter()
+        .filter(|file| file != "README.md")
+        .collect()
 }
 
 fn files(folder: &str) -> BTreeSet<String> {
-    let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
-    entries.map(|name| name.into_string().unwrap()).filter(|name| name.ends_with(".md")).collect()
+    let entries = fs::read_dir(root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    entries
+        .map(|name| name.into_string().unwrap())
+        .filter(|name| name.ends_with(".md"))
+        .collect()
 }
 
 /// Whether a code span is a path of this project, rather than a URL's path or a pattern.
 fn is_path(name: &str) -> bool {
     let first = name.split('/').next().unwrap_or_default();
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     plain && name.contains('/') && !first.is_empty() && first != "target" && root().join(first).is_dir()
 }
 
 /// The cells of each table row.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     lines.map(|line| line.split(" | ").map(str::trim).collect())
 }
 
@@ -137,7 +168,9 @@ fn between(text: &str, open: &str, close: &str) -> Vec<String> {
     for line in text.lines() {
         let mut rest = line;
         while let Some((_, after)) = rest.split_once(open) {
-            let Some((inside, left)) = after.split_once(close) else { break };
+            let Some((inside, left)) = after.split_once(close) else {
+                break;
+            };
             found.push(inside.to_owned());
             rest = left;
         }

@@ -13,11 +13,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("celery-runtime", &["celery-protocol"]),
     ("service-kit", &[]),
     ("acl-service", &["service-kit"]),
-    ("public-api", &["celery-protocol", "celery-runtime", "service-kit"]),
+    (
+        "public-api",
+        &["celery-protocol", "celery-runtime", "service-kit"],
+    ),
     ("worker", &["celery-protocol", "celery-runtime", "service-kit"]),
     (
         "standalone",
-        &["acl-service", "celery-protocol", "celery-runtime", "public-api", "service-kit", "worker"],
+        &[
+            "acl-service",
+            "celery-protocol",
+            "celery-runtime",
+            "public-api",
+            "service-kit",
+            "worker",
+        ],
     ),
     ("harness", &[]),
     (
@@ -46,7 +56,10 @@ const ONLY_IN: &[(&str, &[&str])] = &[
 ];
 
 /// The only sources of services that may name redis.
-const REDIS_SOURCES: &[&str] = &["acl-service/src/redis_allow_list.rs", "worker/src/audit_log/redis.rs"];
+const REDIS_SOURCES: &[&str] = &[
+    "acl-service/src/redis_allow_list.rs",
+    "worker/src/audit_log/redis.rs",
+];
 
 /// What no shared crate knows of.
 const DOMAIN_WORDS: &[&str] = &["station", "driver", "charging", "allowlist", "allow_list"];
@@ -61,8 +74,15 @@ struct Dependency {
 fn dependencies_run_one_way() {
     let dependencies = dependencies();
     assert_eq!(against_the_order(&dependencies), BTreeSet::new());
-    let members: BTreeSet<&str> = dependencies.iter().map(|dependency| dependency.of.as_str()).collect();
-    assert_eq!(members, MAY_USE.iter().map(|(name, _)| *name).collect(), "the members of the workspace");
+    let members: BTreeSet<&str> = dependencies
+        .iter()
+        .map(|dependency| dependency.of.as_str())
+        .collect();
+    assert_eq!(
+        members,
+        MAY_USE.iter().map(|(name, _)| *name).collect(),
+        "the members of the workspace"
+    );
 }
 
 #[test]
@@ -70,7 +90,10 @@ fn lapin_and_the_stores_are_where_they_belong() {
     assert_eq!(out_of_place(&dependencies()), BTreeSet::new());
     let reexported = "pub use lapin";
     for (path, line) in lines_of("celery-runtime/src") {
-        assert!(!line.trim_start().starts_with(reexported), "{path} hands lapin on");
+        assert!(
+            !line.trim_start().starts_with(reexported),
+            "{path} hands lapin on"
+        );
     }
 }
 
@@ -78,7 +101,12 @@ fn lapin_and_the_stores_are_where_they_belong() {
 fn redis_is_in_the_allow_list_and_the_audit_log_only() {
     let mut sources = BTreeSet::new();
     for service in ["acl-service/src", "worker/src"] {
-        sources.extend(lines_of(service).into_iter().filter(|(_, line)| names_crate(line, "redis")).map(|(path, _)| path));
+        sources.extend(
+            lines_of(service)
+                .into_iter()
+                .filter(|(_, line)| names_crate(line, "redis"))
+                .map(|(path, _)| path),
+        );
     }
     assert_eq!(sources, REDIS_SOURCES.iter().map(ToString::to_string).collect());
 }
@@ -86,12 +114,26 @@ fn redis_is_in_the_allow_list_and_the_audit_log_only() {
 #[test]
 fn celery_protocol_does_no_io() {
     let tree = cargo(&[
-        "tree", "--package", "celery-protocol", "--edges", "normal,build", "--prefix", "none", "--format", "{p}",
+        "tree",
+        "--package",
+        "celery-protocol",
+        "--edges",
+        "normal,build",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
     ]);
     let packages: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(packages.contains("celery-protocol") && packages.contains("serde"), "{tree}");
+    assert!(
+        packages.contains("celery-protocol") && packages.contains("serde"),
+        "{tree}"
+    );
     for forbidden in ["tokio", "lapin", "mio", "hyper", "socket2", "async-io"] {
-        assert!(!packages.contains(forbidden), "celery-protocol depends on {forbidden}");
+        assert!(
+            !packages.contains(forbidden),
+            "celery-protocol depends on {forbidden}"
+        );
     }
     for (path, line) in lines_of("celery-protocol/src") {
         for forbidden in ["std::net", "std::fs", "std::process", "std::thread"] {
@@ -113,7 +155,11 @@ fn shared_crates_know_nothing_of_the_services() {
 
 #[test]
 fn a_broken_wall_is_seen() {
-    let dependency = |of: &str, on: &str, is_for_tests| Dependency { of: of.into(), on: on.into(), is_for_tests };
+    let dependency = |of: &str, on: &str, is_for_tests| Dependency {
+        of: of.into(),
+        on: on.into(),
+        is_for_tests,
+    };
     let broken = [
         dependency("public-api", "worker", false),
         dependency("worker", "acl-service", true),
@@ -124,11 +170,24 @@ fn a_broken_wall_is_seen() {
         dependency("worker", "lapin", true),
         dependency("celery-runtime", "lapin", false),
     ];
-    let expected = ["celery-protocol → celery-runtime", "new-crate is not in MAY_USE", "public-api → worker", "worker → acl-service"];
+    let expected = [
+        "celery-protocol → celery-runtime",
+        "new-crate is not in MAY_USE",
+        "public-api → worker",
+        "worker → acl-service",
+    ];
     assert_eq!(against_the_order(&broken), expected.map(str::to_owned).into());
-    assert_eq!(out_of_place(&broken), ["public-api → lapin", "worker → lapin"].map(str::to_owned).into());
-    assert!(names_crate("use redis::Client;", "redis") && names_crate("    Ok(redis::cmd(\"PING\"))", "redis"));
-    assert!(!names_crate("use crate::audit_log::redis::RedisAuditLog;", "redis"));
+    assert_eq!(
+        out_of_place(&broken),
+        ["public-api → lapin", "worker → lapin"].map(str::to_owned).into()
+    );
+    assert!(
+        names_crate("use redis::Client;", "redis") && names_crate("    Ok(redis::cmd(\"PING\"))", "redis")
+    );
+    assert!(!names_crate(
+        "use crate::audit_log::redis::RedisAuditLog;",
+        "redis"
+    ));
     assert!(!names_crate("/// See redis::Client.", "redis"));
 }
 
@@ -151,9 +210,13 @@ fn against_the_order(dependencies: &[Dependency]) -> BTreeSet<String> {
 
 fn out_of_place(dependencies: &[Dependency]) -> BTreeSet<String> {
     let wrong = dependencies.iter().filter(|Dependency { of, on, .. }| {
-        ONLY_IN.iter().any(|(library, crates)| on == library && !crates.contains(&of.as_str()))
+        ONLY_IN
+            .iter()
+            .any(|(library, crates)| on == library && !crates.contains(&of.as_str()))
     });
-    wrong.map(|Dependency { of, on, .. }| format!("{of} → {on}")).collect()
+    wrong
+        .map(|Dependency { of, on, .. }| format!("{of} → {on}"))
+        .collect()
 }
 
 /// Whether a line of code starts a path at this crate, rather than at a module of the same name.
@@ -175,7 +238,11 @@ fn dependencies() -> Vec<Dependency> {
     for package in metadata["packages"].as_array().unwrap() {
         for dependency in package["dependencies"].as_array().unwrap() {
             let is_for_tests = dependency["kind"] == "dev";
-            found.push(Dependency { of: text(&package["name"]), on: text(&dependency["name"]), is_for_tests });
+            found.push(Dependency {
+                of: text(&package["name"]),
+                on: text(&dependency["name"]),
+                is_for_tests,
+            });
         }
     }
     assert!(!found.is_empty(), "{metadata}");
@@ -183,8 +250,17 @@ fn dependencies() -> Vec<Dependency> {
 }
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO")).args(arguments).arg("--frozen").current_dir(root()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .arg("--frozen")
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -207,5 +283,8 @@ fn lines_of(directory: &str) -> Vec<(String, String)> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }

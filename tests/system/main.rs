@@ -1,11 +1,14 @@
 //! Cross-service tests on real servers: RabbitMQ, Redis, Python's Celery and the Python twins.
 
 mod broker_link;
+mod documents;
 mod interop;
+mod layering;
 mod load;
 mod matrix;
 mod mistakes;
 mod mixed;
+mod readme;
 mod reliability;
 mod services;
 mod shutdown;
