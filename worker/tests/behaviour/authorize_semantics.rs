@@ -1,5 +1,7 @@
 //! authorize-semantics.jsonl: verdict, callback, record and failure for every kind of argument.
 
+mod raw_message;
+
 use std::time::Duration;
 
 use celery_protocol::{Dict, Value as Argument, json};
@@ -34,15 +36,12 @@ async fn every_message_has_its_recorded_or_decided_end() {
             sweep(&mut books, &setting, row).await;
         } else if text(row, "case") == "cpu-idn-host" {
             long_host(&mut books, &setting, row).await;
-        } else if row["args"].is_array() {
+        } else if text(row, "case") == "hdr-expires-past" {
+            books.not_run(text(row, "case"), "expired before it began: celery-runtime");
+        } else if row.get("raw_body").is_some() {
             message(&mut books, &setting, row).await;
         } else {
-            let reason = if row.get("raw_body").is_some() {
-                "the form of the message, before any argument: celery-protocol and celery-runtime"
-            } else {
-                "the running process: celery-runtime"
-            };
-            books.not_run(text(row, "case"), reason);
+            books.not_run(text(row, "case"), "the running process: celery-runtime");
         }
     }
     books.close(FILE, rows.len());
@@ -99,27 +98,18 @@ async fn message(books: &mut Books, setting: &Setting, row: &Value) {
     let case = text(row, "case");
     let port = setting.callbacks.port();
     let local = |text: &str| text.replace("127.0.0.1:21001", &format!("127.0.0.1:{port}"));
-    let source = |value: &Value| local(&python_json(value));
-    let kwargs = if row["kwargs"].is_null() {
-        "{}".to_owned()
-    } else {
-        source(&row["kwargs"])
-    };
-    let (Ok(args), Ok(Argument::Dict(kwargs))) = (
-        json::parse(source(&row["args"]).as_bytes()),
-        json::parse(kwargs.as_bytes()),
-    ) else {
+    let Some((args, kwargs)) = arguments(row, &local) else {
         if case == "station-typed-version" {
             let reason = "a version beside hex makes a message that cannot be decoded";
             books.deviates(case, reason, "dropped", "dropped");
-            return;
+        } else {
+            // Python drops the message, too, or dies of it.
+            books.same(
+                case,
+                format!("{}, {}", row["callbacks"], row["redis_records"]),
+                "0, 0",
+            );
         }
-        // Python drops the message, too.
-        books.same(
-            case,
-            format!("{}, {}", row["callbacks"], row["redis_records"]),
-            "0, 0",
-        );
         return;
     };
     let now = time_of(row, &kwargs);
@@ -128,6 +118,28 @@ async fn message(books: &mut Books, setting: &Setting, row: &Value) {
         None => books.same(case, local(&recorded(row)), ours),
         Some((reason, expected)) => books.deviates(case, reason, local(&expected), ours),
     }
+}
+
+/// The message's arguments; `None` if it is no task message.
+fn arguments(row: &Value, local: &impl Fn(&str) -> String) -> Option<(Argument, Dict)> {
+    if let Some(body) = row["raw_body"].as_str() {
+        let (mut args, kwargs) = raw_message::arguments(text(row, "case"), &local(body))?;
+        if let Argument::List(args) = &mut args {
+            // What was compressed still has the port of the recording.
+            for arg in args {
+                if let Some(text) = arg.as_str() {
+                    *arg = local(text).into();
+                }
+            }
+        }
+        return Some((args, kwargs));
+    }
+    let parse = |value: &Value| json::parse(local(&python_json(value)).as_bytes()).ok();
+    let kwargs = match parse(&row["kwargs"])? {
+        Argument::Dict(kwargs) => kwargs,
+        _ => Dict::new(),
+    };
+    Some((parse(&row["args"])?, kwargs))
 }
 
 /// What [`Setting::run`] would show of the recording.
@@ -199,7 +211,19 @@ fn decided_otherwise(row: &Value, args: &Argument, now: i128) -> Option<(&'stati
     if exception.is_some_and(|exception| exception.starts_with("TypeError(\"authorize() ")) {
         return None;
     }
-    let Argument::List(args) = args else { return None };
+    let characters;
+    let args = match args {
+        Argument::List(args) => args,
+        Argument::Text(text) => {
+            characters = text
+                .to_string_lossy()
+                .chars()
+                .map(|c| c.to_string().into())
+                .collect();
+            &characters
+        }
+        _ => return None,
+    };
     if case.starts_with("station-") && !is_uuid(&args[0]) {
         return Some(("a station that is no UUID is invalid", invalid_station(row)));
     }
@@ -212,6 +236,7 @@ fn decided_otherwise(row: &Value, args: &Argument, now: i128) -> Option<(&'stati
     }
     let reason = match (exception?, case) {
         ("server:DataError", _) => "a token of any type is recorded",
+        (_, "raw-args-string") => "a message of which four characters are bound is recorded",
         (_, case) if case.starts_with("expiry-") => "a bad expiry is called back as invalid, and recorded",
         (_, case) if case.starts_with("token-") => {
             "a token that is no text is called back as invalid, and recorded"
@@ -254,7 +279,8 @@ fn not_lost(row: &Value, args: &[Argument], now: i128) -> String {
     if text(&row, "exception") == "server:DataError" {
         row["exception"] = Value::Null;
     }
-    if url.as_text().is_some() {
+    let is_url = url.as_str().is_some_and(|url| url.starts_with("http"));
+    if is_url {
         row["callback"] =
             format!(r#"{{"station_id": "{station}", "driver_token": {token_json}, "status": "{status}"}}"#)
                 .into();
@@ -265,7 +291,7 @@ fn not_lost(row: &Value, args: &[Argument], now: i128) -> String {
         "station_id": station,
         "driver_token": token,
         "status": status,
-        "callback_status": if url.as_text().is_some() { "<Response [200]>" } else { "Invalid callback URL" },
+        "callback_status": if is_url { "<Response [200]>" } else { "Invalid callback URL" },
         "callback_url": url.py_str(),
     });
     recorded(&row)
