@@ -66,7 +66,16 @@ fn table_from(table: &lapin::types::FieldTable) -> FieldTable {
         .collect()
 }
 
-fn table_of(table: &FieldTable) -> Result<lapin::types::FieldTable, ShortStringError> {
+/// An empty table.
+pub(crate) fn no_arguments() -> lapin::types::FieldTable {
+    lapin::types::FieldTable::default()
+}
+
+/// A table in lapin's terms.
+///
+/// # Errors
+/// A name longer than the 255 bytes that AMQP gives it.
+pub(crate) fn table_of(table: &FieldTable) -> Result<lapin::types::FieldTable, ShortStringError> {
     let mut out = lapin::types::FieldTable::default();
     for (name, value) in table.iter() {
         out.insert(ShortString::try_new(name)?, value_of(value)?);

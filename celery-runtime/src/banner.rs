@@ -61,7 +61,7 @@ pub fn banner(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::TaskOptions;
+    use crate::task_options::TaskOptions;
 
     #[test]
     fn shows_what_an_operator_looks_for_and_no_password() {

@@ -1,11 +1,9 @@
-//! Connections, channels and the declarations every Celery program shares (contract A.1, B.2, B.3).
+//! Connections and channels (contract B.2).
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
-use lapin::types::{FieldTable, LongString, ShortString};
-use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, ExchangeKind};
+use lapin::types::{LongString, ShortString};
+use lapin::{Channel, Connection, ConnectionProperties};
 
 use crate::broker_url::BrokerUrl;
 
@@ -97,74 +95,6 @@ pub(crate) async fn connect(url: &BrokerUrl, attempt: usize, name: &str) -> Resu
     }
 }
 
-/// Declares a queue as kombu does — direct durable exchange, durable queue and binding, all three of the
-/// queue's name (contract A.1) — and answers with a channel that can be used.
-///
-/// A queue or exchange that exists with other attributes is used as it is: Python stacks run with
-/// priorities, quorum queues and TTLs, and a drop-in that dies of a 406 is none.
-pub(crate) async fn declare(
-    connection: &Connection,
-    channel: Channel,
-    queue: &str,
-) -> Result<Channel, BrokerError> {
-    let name = short(queue)?;
-    let exchange = channel
-        .exchange_declare(
-            name.clone(),
-            ExchangeKind::Direct,
-            ExchangeDeclareOptions {
-                durable: true,
-                ..ExchangeDeclareOptions::default()
-            },
-            FieldTable::default(),
-        )
-        .await;
-    let channel = as_it_is(connection, channel, exchange, "exchange", queue).await?;
-    let declared = channel
-        .queue_declare(
-            name.clone(),
-            QueueDeclareOptions {
-                durable: true,
-                ..QueueDeclareOptions::default()
-            },
-            FieldTable::default(),
-        )
-        .await
-        .map(drop);
-    let channel = as_it_is(connection, channel, declared, "queue", queue).await?;
-    channel
-        .queue_bind(
-            name.clone(),
-            name.clone(),
-            name,
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
-        .await
-        .map_err(BrokerError::refused(format!("bind queue {queue}")))?;
-    Ok(channel)
-}
-
-async fn as_it_is(
-    connection: &Connection,
-    channel: Channel,
-    declared: lapin::Result<()>,
-    what: &str,
-    name: &str,
-) -> Result<Channel, BrokerError> {
-    match declared {
-        Ok(()) => Ok(channel),
-        Err(error) if is_precondition_failed(&error) => {
-            tracing::warn!("{what} {name} exists with other attributes and is used as it is: {error}");
-            open_channel(connection).await
-        }
-        Err(source) => Err(BrokerError::Refused {
-            operation: format!("declare {what} {name}"),
-            source,
-        }),
-    }
-}
-
 /// Says goodbye to the broker, channels included, but does not wait for one that is not listening any more.
 pub(crate) async fn close(connection: &Connection, why: &'static str) {
     let _gone = tokio::time::timeout(CLOSE_TIMEOUT, connection.close(200, why.into())).await;
@@ -181,11 +111,6 @@ pub(crate) async fn open_channel(connection: &Connection) -> Result<Channel, Bro
 /// A name as an AMQP short string.
 pub(crate) fn short(name: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(name).map_err(|_| BrokerError::NameTooLong(name.to_owned()))
-}
-
-fn is_precondition_failed(error: &lapin::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ProtocolError(error)
-        if matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)))
 }
 
 #[cfg(test)]

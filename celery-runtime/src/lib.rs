@@ -22,27 +22,42 @@
 //! Messages are acked after their run (late) unless told otherwise, a panic is a failed task, and one
 //! supervisor comes back by itself after every kind of connection loss.
 
+mod after;
 mod amqp;
 mod banner;
 mod broker_url;
 mod connection;
+mod declaration;
+mod destination;
+mod exception;
 mod log_format;
 mod nodename;
 mod origin;
 mod producer;
+mod publisher;
+mod queue;
+mod rate_limit;
 mod registry;
 mod shutdown;
 mod task;
+mod task_options;
+mod time_limit;
 pub mod worker;
 
 pub use banner::banner;
 pub use broker_url::{BrokerUrl, BrokerUrlError};
 pub use connection::BrokerError;
+pub use destination::Destination;
+pub use exception::Exception;
 pub use log_format::{CeleryFormat, TaskFields};
 pub use nodename::nodename;
 pub use origin::{hostname, sender};
-pub use producer::{Producer, ProducerConfig, PublishError};
-pub use registry::{RegisteredTask, Registry, TaskOptions};
+pub use producer::{Producer, ProducerConfig};
+pub use publisher::PublishError;
+pub use queue::{ExchangeType, Queue};
+pub use rate_limit::{RateLimit, RateLimitError};
+pub use registry::{RegisteredTask, Registry};
 pub use shutdown::{Shutdown, ShutdownHandle, Stage};
-pub use task::{Exception, Outcome, Request, TaskError, TaskResult};
+pub use task::{DeliveryInfo, Outcome, Request, Retry, TaskError, TaskResult, When};
+pub use task_options::TaskOptions;
 pub use worker::{Status, Worker, WorkerConfig};

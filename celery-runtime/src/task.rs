@@ -1,23 +1,51 @@
 //! What a task gets and what it gives back.
 
-use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use celery_protocol::{TaskMessage, Value};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::exception::Exception;
 
 /// A task message on its way through the worker: Celery's `Request`, as the task sees it.
 #[derive(Debug, Clone)]
 pub struct Request {
     message: Arc<TaskMessage>,
-    redelivered: bool,
+    delivery_info: Arc<DeliveryInfo>,
+    soft_time_limit: CancellationToken,
+}
+
+/// How a message came: Celery's `delivery_info`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeliveryInfo {
+    /// The exchange it was published to; `""` is the default exchange.
+    pub exchange: String,
+    /// With this routing key; in the default exchange the name of the queue.
+    pub routing_key: String,
+    /// Whether the broker has delivered it before.
+    pub redelivered: bool,
 }
 
 impl Request {
-    /// `redelivered` is the broker's word that it has delivered this message before.
+    /// A message from the queue `celery`. `redelivered` is the broker's word that it has delivered this message
+    /// before.
     pub fn new(message: TaskMessage, redelivered: bool) -> Self {
+        let delivery_info = DeliveryInfo {
+            exchange: String::new(),
+            routing_key: "celery".to_owned(),
+            redelivered,
+        };
+        Self::delivered(message, delivery_info)
+    }
+
+    /// A message that came by this exchange and key.
+    pub fn delivered(message: TaskMessage, delivery_info: DeliveryInfo) -> Self {
         Self {
             message: Arc::new(message),
-            redelivered,
+            delivery_info: Arc::new(delivery_info),
+            soft_time_limit: CancellationToken::new(),
         }
     }
 
@@ -38,7 +66,34 @@ impl Request {
 
     /// Whether the broker has delivered this message before.
     pub fn redelivered(&self) -> bool {
-        self.redelivered
+        self.delivery_info.redelivered
+    }
+
+    /// The exchange and key that the message came by.
+    pub fn delivery_info(&self) -> &DeliveryInfo {
+        &self.delivery_info
+    }
+
+    /// Cancelled when the soft time limit has passed, where Python raises `SoftTimeLimitExceeded` in the task: time
+    /// to tidy up, before the hard limit drops the task. A task that wants to end as Python's does returns
+    /// [`TaskError::soft_time_limit_exceeded`].
+    pub fn soft_time_limit(&self) -> &CancellationToken {
+        &self.soft_time_limit
+    }
+
+    /// Asks for another run of this task because of `exception`, after the task's `default_retry_delay` and if it
+    /// was not retried `max_retries` times already: `Err(request.retry(exception).after(delay).into())`.
+    #[must_use]
+    pub fn retry(&self, exception: Exception) -> Retry {
+        Retry {
+            exception: Some(exception),
+            ..Retry::default()
+        }
+    }
+
+    /// `name[id]`, as log lines show a task.
+    pub(crate) fn shown(&self) -> String {
+        format!("{}[{}]", self.message.name(), self.message.id)
     }
 
     /// What tells one run of a task from another: a retry keeps the id and counts `retries` up.
@@ -63,8 +118,11 @@ pub type TaskResult = Result<Value, TaskError>;
 /// The ways a task ends without a result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TaskError {
-    /// The task failed: Celery's `raised unexpected`. Acked all the same (contract E.1).
+    /// The task failed: Celery's `raised unexpected`, or `raised expected` where its options name the exception.
+    /// Acked all the same (contract E.1).
     Failed(Exception),
+    /// Celery's `Retry`: the task is sent again with the same id (contract A.9).
+    Retry(Retry),
     /// Celery's `Reject`: the message goes back to the queue, or to its dead-letter exchange, if any.
     Reject {
         /// Whether the broker shall deliver it again.
@@ -79,32 +137,65 @@ pub enum TaskError {
 impl TaskError {
     /// A failure shown as Python shows an exception: `raised("ValueError", "boom")` is `ValueError('boom')`.
     pub fn raised(kind: &str, message: impl Into<String>) -> Self {
-        Self::Failed(Exception {
-            kind: kind.to_owned(),
-            message: message.into(),
-        })
+        Self::Failed(Exception::new(kind, message))
+    }
+
+    /// How a Python task ends that does not catch its soft time limit: `SoftTimeLimitExceeded()`.
+    pub fn soft_time_limit_exceeded() -> Self {
+        Self::Failed(Exception::with_args("SoftTimeLimitExceeded", Vec::new()))
     }
 }
 
-/// A failure in the form in which Celery's tools show one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exception {
-    /// The class name, `ValueError`.
-    pub kind: String,
-    /// Its text.
-    pub message: String,
+impl From<Exception> for TaskError {
+    fn from(exception: Exception) -> Self {
+        Self::Failed(exception)
+    }
 }
 
-impl fmt::Display for Exception {
-    /// Python's `repr` of the exception, as in `task-failed` events and log lines (contract C.3, E.6).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}({})",
-            self.kind,
-            Value::from(self.message.as_str()).py_repr()
-        )
+impl From<Retry> for TaskError {
+    fn from(retry: Retry) -> Self {
+        Self::Retry(retry)
     }
+}
+
+/// The arguments of Celery's `Task.retry`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Retry {
+    /// When to run again; `None`: after the task's `default_retry_delay`.
+    pub when: Option<When>,
+    /// Why; also what the task fails with when it has been retried often enough.
+    pub exception: Option<Exception>,
+    /// How often at most, for this run; `None`: as the task is registered.
+    pub max_retries: Option<u32>,
+}
+
+impl Retry {
+    /// The same after this delay (`countdown`).
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self {
+            when: Some(When::In(delay)),
+            ..self
+        }
+    }
+
+    /// The same at this time (`eta`).
+    #[must_use]
+    pub fn at(self, eta: Timestamp) -> Self {
+        Self {
+            when: Some(When::At(eta)),
+            ..self
+        }
+    }
+}
+
+/// A time from now or on the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// So long from now.
+    In(Duration),
+    /// At this time.
+    At(Timestamp),
 }
 
 /// How a run ended, as a value.
@@ -114,6 +205,15 @@ pub enum Outcome {
     Succeeded(Value),
     /// With a failure, a panic included.
     Failed(Exception),
+    /// With a failure because the hard time limit, in seconds, had passed.
+    TimedOut(f64),
+    /// With Celery's `Retry`, once more in time.
+    Retried {
+        /// When it shall run again.
+        when: When,
+        /// Why, if the task has said so.
+        exception: Option<Exception>,
+    },
     /// With Celery's `Reject`.
     Rejected {
         /// Whether the broker shall deliver it again.
@@ -123,28 +223,4 @@ pub enum Outcome {
     },
     /// With Celery's `Ignore`.
     Ignored,
-}
-
-impl From<TaskResult> for Outcome {
-    fn from(result: TaskResult) -> Self {
-        match result {
-            Ok(value) => Self::Succeeded(value),
-            Err(TaskError::Failed(exception)) => Self::Failed(exception),
-            Err(TaskError::Reject { requeue, reason }) => Self::Rejected { requeue, reason },
-            Err(TaskError::Ignore) => Self::Ignored,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exceptions_read_as_python_prints_them() {
-        let TaskError::Failed(exception) = TaskError::raised("ValueError", "it's") else {
-            panic!()
-        };
-        assert_eq!(exception.to_string(), r#"ValueError("it's")"#);
-    }
 }

@@ -19,6 +19,8 @@ pub use self::settlement::Settlement;
 pub use self::strategy::{Disposition, decide};
 use crate::broker_url::BrokerUrl;
 use crate::connection::{self, BrokerError};
+use crate::destination::Routes;
+use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::shutdown::{Shutdown, Stage};
 
@@ -31,6 +33,11 @@ pub struct WorkerConfig {
     pub nodename: String,
     /// The queues to consume from (`-Q`); Celery's default is `celery`.
     pub queues: Vec<String>,
+    /// The queue that tasks go to which this worker sends and whose signatures name none (`task_default_queue`).
+    pub default_queue: String,
+    /// The queues that are not what Celery makes up from their names (`task_queues`), whether they are consumed
+    /// from or sent to.
+    pub known_queues: Vec<Queue>,
     /// How many tasks run at a time (`-c`).
     pub concurrency: usize,
     /// Messages taken in advance per slot (`--prefetch-multiplier`); 0 is without limit.
@@ -51,11 +58,24 @@ impl WorkerConfig {
             broker,
             nodename: nodename.into(),
             queues: vec!["celery".to_owned()],
+            default_queue: "celery".to_owned(),
+            known_queues: Vec::new(),
             concurrency: 100,
             prefetch_multiplier: 4,
             acks_late: true,
             drain_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// The queues to consume from, as they are declared.
+    pub(crate) fn task_queues(&self) -> impl Iterator<Item = Queue> {
+        let routes = self.routes();
+        self.queues.iter().map(move |name| routes.queue(name))
+    }
+
+    /// Where the tasks go that this worker sends.
+    pub(crate) fn routes(&self) -> Routes {
+        Routes::new(&self.default_queue, &self.known_queues)
     }
 
     /// Prefetch multiplier × concurrency; what does not fit into AMQP's 16 bits is sent as 0, without limit

@@ -170,6 +170,9 @@ async fn remove(queue: Queue, id: RowId, removal: Removal) {
 
 /// What becomes of a message after its run, as RabbitMQ would be told.
 fn removal(outcome: &Outcome) -> Removal {
+    if let Outcome::Retried { .. } = outcome {
+        return Removal::SetAside("its task asked for a retry, which standalone does not do".to_owned());
+    }
     match Settlement::of(outcome) {
         Settlement::Ack => Removal::Delete,
         Settlement::Reject { requeue: true } => Removal::Requeue,
@@ -190,6 +193,9 @@ fn log_end(request: &Request, outcome: &Outcome, runtime: Duration) {
     match outcome {
         Outcome::Succeeded(_) => tracing::info!("Task {task} succeeded in {:.4}s", runtime.as_secs_f64()),
         Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
+        // Said when it happened.
+        Outcome::TimedOut(_) => {}
+        Outcome::Retried { .. } => tracing::error!("Task {task} asked for a retry, which standalone does not do"),
         Outcome::Ignored => tracing::info!("Task {task} ignored"),
         Outcome::Rejected { requeue, reason } => {
             tracing::warn!("Task {task} reject requeue={requeue}: {reason}");

@@ -10,6 +10,7 @@ use super::WorkerConfig;
 use super::settlement::Delivery;
 use crate::amqp;
 use crate::connection::{self, BrokerError};
+use crate::declaration;
 
 /// What comes in over a link.
 #[derive(Debug)]
@@ -55,8 +56,8 @@ impl Link {
         let connection = connection::connect(&config.broker, attempt, &config.nodename).await?;
         tracing::info!("Connected to {}", config.broker.shown(attempt));
         let mut channel = connection::open_channel(&connection).await?;
-        for queue in &config.queues {
-            channel = connection::declare(&connection, channel, queue).await?;
+        for queue in config.task_queues() {
+            channel = declaration::declare(&connection, channel, &queue.declarations()).await?;
         }
         let mut link = Self {
             connection,
@@ -74,12 +75,12 @@ impl Link {
         let connection = connection::connect(&config.broker, 0, &config.nodename).await?;
         let mut channel = connection::open_channel(&connection).await?;
         let mut purged = 0;
-        for queue in &config.queues {
-            channel = connection::declare(&connection, channel, queue).await?;
+        for queue in config.task_queues() {
+            channel = declaration::declare(&connection, channel, &queue.declarations()).await?;
             purged += channel
-                .queue_purge(connection::short(queue)?, QueuePurgeOptions::default())
+                .queue_purge(connection::short(&queue.name)?, QueuePurgeOptions::default())
                 .await
-                .map_err(BrokerError::refused(format!("purge queue {queue}")))?;
+                .map_err(BrokerError::refused(format!("purge queue {}", queue.name)))?;
         }
         connection::close(&connection, "purged").await;
         Ok(purged)

@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use super::WorkerConfig;
 use super::broker::{Incoming, Link, TagCounter};
 use super::log;
-use super::pool::{Finished, Pool};
+use super::pool::{Finished, Pool, Run};
 use super::schedule::Schedule;
 use super::settlement::{Delivery, Settlement};
 use super::state::{Arrival, State};
 use super::strategy::{self, Disposition};
+use crate::after::After;
 use crate::registry::{RegisteredTask, Registry};
 use crate::shutdown::{Shutdown, Stage};
 use crate::task::Request;
@@ -61,6 +62,7 @@ pub(crate) struct Consumer {
     config: WorkerConfig,
     registry: Registry,
     pool: Pool,
+    after: Arc<After>,
     reserved: VecDeque<Reserved>,
     schedule: Schedule<Reserved>,
     /// How many messages of the current consumers are held for their ETA, out of their window.
@@ -74,6 +76,7 @@ impl Consumer {
     pub(crate) fn new(config: WorkerConfig, registry: Registry) -> Self {
         Self {
             pool: Pool::new(config.concurrency),
+            after: Arc::new(After::new(&config, registry.clone())),
             config,
             registry,
             reserved: VecDeque::new(),
@@ -209,7 +212,7 @@ impl Consumer {
             return self.settle(delivery, Settlement::Ack);
         }
         let acks_late = task.acks_late(self.config.acks_late);
-        let request = Request::new(*message, delivery.redelivered);
+        let request = Request::delivered(*message, delivery.info.clone());
         let run = request.run();
         match self.state.arrived(&run, delivery) {
             Arrival::New(delivery) => {
@@ -220,7 +223,8 @@ impl Consumer {
                     None
                 };
                 let token = self.state.started(run, unsettled);
-                self.pool.start(token, &task, request);
+                let run = Run { token, task, request };
+                self.pool.start(run, &self.after);
             }
             Arrival::UnderWay => log::known(&request, "goes on here"),
             Arrival::Ended(delivery, settlement) => {
@@ -233,15 +237,14 @@ impl Consumer {
     fn finished(
         &mut self,
         Finished {
-            token,
-            request,
+            run,
             outcome,
             runtime,
         }: Finished,
     ) {
-        log::ended(&request, &outcome, runtime);
-        let settlement = Settlement::of(&outcome);
-        if let Some(delivery) = self.state.ended(token, settlement) {
+        log::ended(&run.task, &run.request, &outcome, runtime);
+        let settlement = run.task.settlement(&outcome);
+        if let Some(delivery) = self.state.ended(run.token, settlement) {
             self.settle(delivery, settlement);
         }
     }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use celery_protocol::saferepr::saferepr;
-use celery_protocol::{DecodeError, Incoming, Level, Refusal, TaskMessage, Value};
+use celery_protocol::{DecodeError, Incoming, IsoTime, Level, Refusal, TaskMessage, Value};
 
 use super::settlement::{Delivery, Settlement};
-use crate::task::{Outcome, Request};
+use crate::registry::RegisteredTask;
+use crate::task::{Outcome, Request, When};
+use crate::time_limit;
 
 /// Longest result text in a log line.
 const RESULT_LENGTH: usize = 1024;
@@ -22,7 +24,7 @@ pub(crate) fn discarded(message: &TaskMessage) {
 pub(crate) fn known(request: &Request, what: &str) {
     tracing::info!(
         "Task {} was delivered again; its first run {what}",
-        shown(request.message())
+        request.shown()
     );
 }
 
@@ -36,9 +38,13 @@ pub(crate) fn unregistered(incoming: &Incoming, delivery: &Delivery) {
          The delivery info for this task is:\n{{'redelivered': {}, 'exchange': '{}', 'routing_key': '{}'}}",
         incoming.task_repr(),
         body.len(),
-        if delivery.redelivered { "True" } else { "False" },
-        delivery.exchange,
-        delivery.routing_key,
+        if delivery.info.redelivered {
+            "True"
+        } else {
+            "False"
+        },
+        delivery.info.exchange,
+        delivery.info.routing_key,
     );
 }
 
@@ -57,20 +63,37 @@ pub(crate) fn settlement_of(error: &DecodeError) -> Settlement {
     }
 }
 
-pub(crate) fn ended(request: &Request, outcome: &Outcome, runtime: Duration) {
-    let task = shown(request.message());
+pub(crate) fn ended(registered: &RegisteredTask, request: &Request, outcome: &Outcome, runtime: Duration) {
+    let task = request.shown();
     match outcome {
         Outcome::Succeeded(result) => {
             let seconds = Value::Float(runtime.as_secs_f64()).py_repr();
             let result = saferepr(result, Some(RESULT_LENGTH), 3);
             tracing::info!("Task {task} succeeded in {seconds}s: {result}");
         }
+        Outcome::Failed(exception) if registered.expects(exception) => {
+            tracing::info!("Task {task} raised expected: {exception}");
+        }
         Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
+        // Said when it happened.
+        Outcome::TimedOut(_) => {}
+        Outcome::Retried { when, exception } => match exception {
+            Some(exception) => tracing::info!("Task {task} retry: Retry {}: {exception}", humanized(*when)),
+            None => tracing::info!("Task {task} retry: Retry {}", humanized(*when)),
+        },
         Outcome::Ignored => tracing::info!("Task {task} ignored"),
         Outcome::Rejected { requeue, reason } => {
             let requeue = if *requeue { "True" } else { "False" };
             tracing::warn!("Task {task} reject requeue={requeue}: {reason}");
         }
+    }
+}
+
+/// Celery's `Retry.humanize`.
+fn humanized(when: When) -> String {
+    match when {
+        When::In(delay) => format!("in {}s", time_limit::seconds(delay)),
+        When::At(eta) => format!("at {}", IsoTime::from(eta).isoformat().replacen('T', " ", 1)),
     }
 }
 

@@ -7,23 +7,32 @@ use std::time::{Duration, Instant};
 use tokio::task::{Id, JoinSet};
 use tracing::Instrument;
 
+use crate::after::After;
+use crate::exception::Exception;
 use crate::registry::RegisteredTask;
-use crate::task::{Exception, Outcome, Request};
+use crate::task::{Outcome, Request};
 use crate::worker::state::Token;
 
 /// Runs at most `limit` tasks at a time.
 #[derive(Debug)]
 pub(crate) struct Pool {
     running: JoinSet<(Outcome, Duration)>,
-    requests: HashMap<Id, (Token, Request)>,
+    runs: HashMap<Id, Run>,
     limit: usize,
+}
+
+/// Who runs what.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) token: Token,
+    pub(crate) task: Arc<RegisteredTask>,
+    pub(crate) request: Request,
 }
 
 /// A run that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) token: Token,
-    pub(crate) request: Request,
+    pub(crate) run: Run,
     pub(crate) outcome: Outcome,
     pub(crate) runtime: Duration,
 }
@@ -32,7 +41,7 @@ impl Pool {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             running: JoinSet::new(),
-            requests: HashMap::new(),
+            runs: HashMap::new(),
             limit,
         }
     }
@@ -49,22 +58,23 @@ impl Pool {
         self.running.len()
     }
 
-    /// Starts a run. The caller has seen a free slot.
-    pub(crate) fn start(&mut self, token: Token, task: &Arc<RegisteredTask>, request: Request) {
+    /// Starts a run, and what follows it. The caller has seen a free slot.
+    pub(crate) fn start(&mut self, run: Run, after: &Arc<After>) {
         let span = tracing::info_span!(
             parent: None,
             "task",
-            task.id = request.id(),
-            task.name = request.message().name()
+            task.id = run.request.id(),
+            task.name = run.request.message().name()
         );
-        let (task, job) = (Arc::clone(task), request.clone());
-        let run = async move {
+        let (task, request, after) = (Arc::clone(&run.task), run.request.clone(), Arc::clone(after));
+        let job = async move {
             let started = Instant::now();
-            let outcome = task.run(job).await;
-            (outcome, started.elapsed())
+            let outcome = task.run(request.clone()).instrument(span).await;
+            let runtime = started.elapsed();
+            (after.follow(&request, outcome).await, runtime)
         };
-        let handle = self.running.spawn(run.instrument(span));
-        self.requests.insert(handle.id(), (token, request));
+        let handle = self.running.spawn(job);
+        self.runs.insert(handle.id(), run);
     }
 
     /// Waits for the next run to end; for ever when none runs.
@@ -76,18 +86,13 @@ impl Pool {
             let (id, outcome, runtime) = match ended {
                 Ok((id, (outcome, runtime))) => (id, outcome, runtime),
                 Err(error) => {
-                    let message = "the run was ended from outside".to_owned();
-                    let exception = Exception {
-                        kind: "Terminated".to_owned(),
-                        message,
-                    };
+                    let exception = Exception::new("Terminated", "the run was ended from outside");
                     (error.id(), Outcome::Failed(exception), Duration::ZERO)
                 }
             };
-            if let Some((token, request)) = self.requests.remove(&id) {
+            if let Some(run) = self.runs.remove(&id) {
                 return Finished {
-                    token,
-                    request,
+                    run,
                     outcome,
                     runtime,
                 };
@@ -98,6 +103,6 @@ impl Pool {
     /// Ends every run without waiting for its result.
     pub(crate) async fn terminate(&mut self) {
         self.running.shutdown().await;
-        self.requests.clear();
+        self.runs.clear();
     }
 }

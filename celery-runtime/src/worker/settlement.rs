@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 
-use crate::task::Outcome;
+use crate::task::{DeliveryInfo, Outcome};
 
 /// What the broker is told (contract E.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +20,15 @@ pub enum Settlement {
 }
 
 impl Settlement {
-    /// How a message that is acked late is settled after its run (contract E.1, `acks_late` rows).
+    /// How a message that is acked late is settled after its run, unless its task is registered otherwise (contract
+    /// E.1, `acks_late` rows).
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Succeeded(_) | Outcome::Failed(_) | Outcome::Ignored => Self::Ack,
+            Outcome::Succeeded(_)
+            | Outcome::Failed(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Retried { .. }
+            | Outcome::Ignored => Self::Ack,
             Outcome::Rejected { requeue, .. } => Self::Reject { requeue: *requeue },
         }
     }
@@ -36,10 +41,7 @@ pub(crate) struct Delivery {
     acker: Acker,
     /// Which consumer it came by; see [`super::broker::Link`].
     pub(crate) consumer: u64,
-    /// The broker's word that it has delivered this message before.
-    pub(crate) redelivered: bool,
-    pub(crate) exchange: String,
-    pub(crate) routing_key: String,
+    pub(crate) info: DeliveryInfo,
 }
 
 impl Delivery {
@@ -47,9 +49,11 @@ impl Delivery {
         Self {
             acker: delivery.acker.clone(),
             consumer,
-            redelivered: delivery.redelivered,
-            exchange: delivery.exchange.as_str().to_owned(),
-            routing_key: delivery.routing_key.as_str().to_owned(),
+            info: DeliveryInfo {
+                exchange: delivery.exchange.as_str().to_owned(),
+                routing_key: delivery.routing_key.as_str().to_owned(),
+                redelivered: delivery.redelivered,
+            },
         }
     }
 
@@ -73,20 +77,26 @@ mod tests {
     use celery_protocol::Value;
 
     use super::*;
-    use crate::task::Exception;
+    use crate::exception::Exception;
+    use crate::registry::Registry;
+    use crate::task::When;
+    use crate::task_options::TaskOptions;
 
     #[test]
     fn late_acks_follow_the_outcome() {
-        let failed = Outcome::Failed(Exception {
-            kind: "ValueError".to_owned(),
-            message: "boom".to_owned(),
-        });
+        let failed = Outcome::Failed(Exception::new("ValueError", "boom"));
+        let retried = Outcome::Retried {
+            when: When::In(std::time::Duration::from_secs(1)),
+            exception: None,
+        };
         let rejected = |requeue| Outcome::Rejected {
             requeue,
             reason: "no thanks".to_owned(),
         };
         assert_eq!(Settlement::of(&Outcome::Succeeded(Value::None)), Settlement::Ack);
         assert_eq!(Settlement::of(&failed), Settlement::Ack);
+        assert_eq!(Settlement::of(&Outcome::TimedOut(2.0)), Settlement::Ack);
+        assert_eq!(Settlement::of(&retried), Settlement::Ack);
         assert_eq!(Settlement::of(&Outcome::Ignored), Settlement::Ack);
         assert_eq!(
             Settlement::of(&rejected(true)),
@@ -96,5 +106,23 @@ mod tests {
             Settlement::of(&rejected(false)),
             Settlement::Reject { requeue: false }
         );
+    }
+    #[test]
+    fn a_task_may_keep_its_failures_from_being_acked() {
+        let mut registry = Registry::new();
+        let options = TaskOptions {
+            acks_on_failure: false,
+            acks_on_timeout: false,
+            ..TaskOptions::named("demo.fail")
+        };
+        registry.register(options, |_| async { Ok(Value::None) });
+        let task = registry.get("demo.fail").unwrap();
+        let failed = Outcome::Failed(Exception::new("ValueError", "boom"));
+        assert_eq!(task.settlement(&failed), Settlement::Reject { requeue: false });
+        assert_eq!(
+            task.settlement(&Outcome::TimedOut(2.0)),
+            Settlement::Reject { requeue: true }
+        );
+        assert_eq!(task.settlement(&Outcome::Ignored), Settlement::Ack);
     }
 }

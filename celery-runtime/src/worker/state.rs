@@ -46,7 +46,7 @@ pub(crate) enum Arrival {
 impl State {
     /// Recognises a redelivery.
     pub(crate) fn arrived(&mut self, run: &Run, delivery: Delivery) -> Arrival {
-        if !delivery.redelivered {
+        if !delivery.info.redelivered {
             return Arrival::New(delivery);
         }
         if let Some(active) = self.by_run.get(run).and_then(|token| self.active.get_mut(token)) {

@@ -53,7 +53,7 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::registry::TaskOptions;
+    use crate::task_options::TaskOptions;
 
     fn call(task: &str) -> TaskCall {
         let sender = Sender {
