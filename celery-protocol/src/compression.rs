@@ -69,27 +69,32 @@ impl Compression {
     /// # Errors
     /// [`CompressionError::Corrupt`] and [`CompressionError::TooLarge`].
     pub fn decompress(self, body: &[u8]) -> Result<Vec<u8>, CompressionError> {
-        let corrupt = |source| CompressionError::Corrupt {
-            compression: self,
-            source,
+        self.decompress_up_to(MAX_BODY, body)
+    }
+
+    fn decompress_up_to(self, limit: u64, body: &[u8]) -> Result<Vec<u8>, CompressionError> {
+        let mut unpacked = Vec::with_capacity(body.len().saturating_mul(2));
+        let result = match self {
+            Compression::Zlib => read(limit, flate2::bufread::ZlibDecoder::new(body), &mut unpacked),
+            Compression::Bzip2 if body.is_empty() => Ok(()),
+            Compression::Bzip2 => streams(body, &mut unpacked, |rest, unpacked| {
+                read(limit, bzip2::bufread::BzDecoder::new(rest), unpacked)
+            }),
+            Compression::Lzma => streams(body, &mut unpacked, |rest, unpacked| xz(limit, rest, unpacked)),
+            Compression::Brotli => brotli(limit, body, &mut unpacked),
+            Compression::Zstd => zstd::stream::read::Decoder::with_buffer(body)
+                .and_then(|decoder| read(limit, decoder, &mut unpacked)),
         };
-        match self {
-            Compression::Zlib => read(flate2::bufread::ZlibDecoder::new(body), body),
-            Compression::Bzip2 => read(bzip2::bufread::MultiBzDecoder::new(body), body),
-            Compression::Lzma => {
-                let stream =
-                    liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY, liblzma::stream::CONCATENATED)
-                        .map_err(|error| corrupt(error.into()))?;
-                read(liblzma::bufread::XzDecoder::new_stream(body, stream), body)
-            }
-            Compression::Brotli => read(brotli::Decompressor::new(body, 4096), body),
-            Compression::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(corrupt)?;
-                read(decoder, body)
-            }
+        if let Err(source) = result {
+            return Err(CompressionError::Corrupt {
+                compression: self,
+                source,
+            });
         }
-        .map_err(corrupt)?
-        .ok_or(CompressionError::TooLarge)
+        if unpacked.len() as u64 > limit {
+            return Err(CompressionError::TooLarge);
+        }
+        Ok(unpacked)
     }
 
     /// Packs a body as kombu's defaults do; the bytes may differ from Python's where the libraries differ.
@@ -116,9 +121,232 @@ impl Compression {
     }
 }
 
-/// All there is, or `None` if it is too much.
-fn read(decoder: impl Read, packed: &[u8]) -> io::Result<Option<Vec<u8>>> {
-    let mut body = Vec::with_capacity(packed.len().saturating_mul(2));
-    let length = decoder.take(MAX_BODY + 1).read_to_end(&mut body)?;
-    Ok((length as u64 <= MAX_BODY).then_some(body))
+/// Appends all there is, or one byte more than the limit allows.
+fn read(limit: u64, decoder: impl Read, unpacked: &mut Vec<u8>) -> io::Result<()> {
+    let left = (limit + 1).saturating_sub(unpacked.len() as u64);
+    decoder.take(left).read_to_end(unpacked).map(drop)
+}
+
+/// Reads one stream after the other, as Python's `bz2` and `lzma` do: what follows a whole stream and is none is ignored,
+/// unless it might be the beginning of one.
+fn streams(
+    body: &[u8],
+    unpacked: &mut Vec<u8>,
+    read_one: impl Fn(&mut &[u8], &mut Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut rest = body;
+    read_one(&mut rest, unpacked)?;
+    while !rest.is_empty() {
+        let whole = unpacked.len();
+        match read_one(&mut rest, unpacked) {
+            Ok(()) if unpacked.len() > whole || rest.is_empty() => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::OutOfMemory
+                ) =>
+            {
+                return Err(error);
+            }
+            Ok(()) | Err(_) => {
+                unpacked.truncate(whole);
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One xz container or `.lzma` stream.
+fn xz(limit: u64, packed: &mut &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
+    let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY, 0)?;
+    let read = read(
+        limit,
+        liblzma::bufread::XzDecoder::new_stream(packed, stream),
+        unpacked,
+    );
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::Other => io::Error::new(io::ErrorKind::OutOfMemory, error),
+        _ => error,
+    })
+}
+
+/// One stream and nothing behind it, without the large windows that Python's decoder refuses too.
+fn brotli(limit: u64, packed: &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
+    use brotli::enc::StandardAlloc;
+    let alloc = StandardAlloc::default;
+    let mut state = brotli::BrotliState::new_strict(alloc(), alloc(), alloc());
+    let mut block = vec![0; 16 * 1024];
+    let (mut left, mut position, mut total) = (packed.len(), 0, 0);
+    loop {
+        let (mut room, mut filled) = (block.len(), 0);
+        let result = brotli::BrotliDecompressStream(
+            &mut left,
+            &mut position,
+            packed,
+            &mut room,
+            &mut filled,
+            &mut block,
+            &mut total,
+            &mut state,
+        );
+        unpacked.extend_from_slice(block.get(..filled).unwrap_or_default());
+        match result {
+            brotli::BrotliResult::ResultSuccess if left == 0 => return Ok(()),
+            brotli::BrotliResult::NeedsMoreOutput if unpacked.len() as u64 <= limit => {}
+            brotli::BrotliResult::NeedsMoreOutput => return Ok(()),
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "brotli: decoder failed",
+                ));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Compression; 5] = [
+        Compression::Zlib,
+        Compression::Bzip2,
+        Compression::Lzma,
+        Compression::Brotli,
+        Compression::Zstd,
+    ];
+
+    #[test]
+    fn kombu_knows_them_by_content_type_and_alias() {
+        for compression in ALL {
+            assert_eq!(Compression::from_header(compression.header()), Some(compression));
+        }
+        let aliases = [
+            "gzip",
+            "zlib",
+            "bzip2",
+            "bzip",
+            "lzma",
+            "xz",
+            "brotli",
+            "zstd",
+            "zstandard",
+        ];
+        assert!(
+            aliases
+                .iter()
+                .all(|alias| Compression::from_header(alias).is_some())
+        );
+        let unknown = [
+            "",
+            "GZIP",
+            "bz2",
+            "br",
+            "deflate",
+            "application/gzip",
+            "application/x-foo",
+        ];
+        assert!(
+            unknown
+                .iter()
+                .all(|name| Compression::from_header(name).is_none())
+        );
+    }
+
+    #[test]
+    fn gzip_is_zlib() {
+        let packed = Compression::Zlib.compress(b"body").expect("packed");
+        assert_eq!(packed.get(..2), Some(&[0x78, 0x9C][..]));
+        let mut gzip = Vec::new();
+        flate2::bufread::GzEncoder::new(&b"body"[..], flate2::Compression::default())
+            .read_to_end(&mut gzip)
+            .expect("packed");
+        assert!(matches!(
+            Compression::Zlib.decompress(&gzip),
+            Err(CompressionError::Corrupt { .. })
+        ));
+    }
+
+    #[test]
+    fn truncated_bodies_are_refused() {
+        for compression in ALL {
+            let packed = compression.compress(&b"body ".repeat(100)).expect("packed");
+            let cut = packed.get(..packed.len() - 3).expect("longer than that");
+            assert!(compression.decompress(cut).is_err(), "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let body = vec![b' '; 100_001];
+        for compression in ALL {
+            let packed = compression.compress(&body).expect("packed");
+            let refused = compression.decompress_up_to(100_000, &packed);
+            assert!(
+                matches!(refused, Err(CompressionError::TooLarge)),
+                "{compression:?}"
+            );
+            let unpacked = compression
+                .decompress_up_to(100_001, &packed)
+                .expect("just small enough");
+            assert_eq!(unpacked.len(), body.len(), "{compression:?}");
+        }
+        let limit = usize::try_from(MAX_BODY).expect("64 bits");
+        let packed = Compression::Zstd
+            .compress(&vec![b' '; limit + 1])
+            .expect("packed");
+        assert!(matches!(
+            Compression::Zstd.decompress(&packed),
+            Err(CompressionError::TooLarge)
+        ));
+    }
+
+    /// What kombu 5.7 makes of a good body with something behind it, and of none.
+    #[test]
+    fn what_follows_a_body_is_taken_as_in_python() {
+        let one = Some(b"hello world".to_vec());
+        let two = Some(b"hello worldhello world".to_vec());
+        let nothing = || Some(Vec::new());
+        for (compression, garbage, again, zeros, empty) in [
+            (Compression::Zlib, &one, &one, &one, None),
+            (Compression::Bzip2, &one, &two, &one, nothing()),
+            (Compression::Lzma, &one, &two, &None, None),
+            (Compression::Brotli, &None, &None, &None, None),
+            (Compression::Zstd, &None, &two, &None, None),
+        ] {
+            let packed = compression.compress(b"hello world").expect("packed");
+            let unpack = |more: &[u8]| compression.decompress(&[&packed, more].concat()).ok();
+            assert_eq!(unpack(b"garbage"), *garbage, "{compression:?}");
+            assert_eq!(unpack(&packed), *again, "{compression:?}");
+            assert_eq!(unpack(&[0; 4]), *zeros, "{compression:?}");
+            assert_eq!(compression.decompress(b"").ok(), empty, "{compression:?}");
+        }
+        let alone = "5d00008000ffffffffffffffff00341949ee8de917893a336005f7cf64fffb782000";
+        let alone: Vec<u8> = (0..alone.len() / 2)
+            .map(|i| u8::from_str_radix(alone.get(2 * i..2 * i + 2).expect("a pair"), 16).expect("hex"))
+            .collect();
+        assert_eq!(Compression::Lzma.decompress(&alone).ok(), one);
+    }
+
+    /// An xz header may ask for a dictionary of 4 GiB.
+    #[test]
+    fn an_xz_dictionary_is_bounded() {
+        let mut filters = liblzma::stream::Filters::new();
+        filters.lzma2(
+            liblzma::stream::LzmaOptions::new_preset(0)
+                .expect("a preset")
+                .dict_size(256 * 1024 * 1024),
+        );
+        let check = liblzma::stream::Check::Crc32;
+        let stream = liblzma::stream::Stream::new_stream_encoder(&filters, check).expect("an encoder");
+        let mut packed = Vec::new();
+        liblzma::bufread::XzEncoder::new_stream(&b"body"[..], stream)
+            .read_to_end(&mut packed)
+            .expect("packed");
+        assert!(matches!(
+            Compression::Lzma.decompress(&packed),
+            Err(CompressionError::Corrupt { .. })
+        ));
+    }
 }

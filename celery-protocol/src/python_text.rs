@@ -37,14 +37,6 @@ impl Value {
 
 fn write_repr(value: &Value, out: &mut String) {
     match value {
-        Value::None => out.push_str("None"),
-        Value::Bool(true) => out.push_str("True"),
-        Value::Bool(false) => out.push_str("False"),
-        Value::Int(number) => write_display(out, number),
-        Value::BigInt(number) => out.push_str(number.as_str()),
-        Value::Float(number) => out.push_str(&float::repr(*number)),
-        Value::Text(text) => write_text_repr(text, out),
-        Value::Bytes(bytes) => out.push_str(&bytes_repr(bytes)),
         Value::List(items) => {
             out.push('[');
             write_items(items, out);
@@ -56,11 +48,21 @@ fn write_repr(value: &Value, out: &mut String) {
             out.push_str(if items.len() == 1 { ",)" } else { ")" });
         }
         Value::Dict(dict) => write_dict(dict, out),
-        Value::Uuid(uuid) => {
-            out.push_str("UUID('");
-            write_display(out, uuid);
-            out.push_str("')");
-        }
+        scalar => write_scalar(scalar, out),
+    }
+}
+
+/// Apart from [`write_repr`], whose frames nest.
+fn write_scalar(value: &Value, out: &mut String) {
+    match value {
+        Value::Bool(true) => out.push_str("True"),
+        Value::Bool(false) => out.push_str("False"),
+        Value::Int(number) => write_display(out, number),
+        Value::BigInt(number) => out.push_str(number.as_str()),
+        Value::Float(number) => out.push_str(&float::repr(*number)),
+        Value::Text(text) => write_text_repr(text, out),
+        Value::Bytes(bytes) => out.push_str(&bytes_repr(bytes)),
+        Value::Uuid(uuid) => write_display(out, &format_args!("UUID('{uuid}')")),
         Value::DateTime(text) => match python_datetime::datetime(text) {
             Ok(time) => out.push_str(&datetime_repr(&time)),
             Err(_) => write_call("datetime.datetime", text, out),
@@ -82,6 +84,7 @@ fn write_repr(value: &Value, out: &mut String) {
             Err(_) => write_call("datetime.time", text, out),
         },
         Value::Decimal(text) => write_call("Decimal", text, out),
+        Value::None | Value::List(_) | Value::Tuple(_) | Value::Dict(_) => out.push_str("None"),
     }
 }
 

@@ -164,7 +164,8 @@ proptest! {
         prop_assert!(text.is_ascii());
         let read = json::parse(text.as_bytes());
         prop_assert_eq!(read.as_ref(), Ok(&value), "{}", text);
-        prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok() || text.contains("Infinity") || text.contains("\\ud") || text.contains('e'));
+let strict = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+        prop_assert!(strict || text.contains("Infinity") || text.contains("\\ud"), "{}", text);
     }
 
     #[test]

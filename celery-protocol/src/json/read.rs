@@ -10,8 +10,15 @@ pub(super) struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     pos: usize,
-    depth: usize,
+    /// Whether objects of `__type__` and `__value__` are converted.
     typed: bool,
+}
+
+/// A container that is not over yet.
+enum Open {
+    Array(Vec<Value>),
+    /// With the key that the next value belongs to.
+    Object(Vec<(Text, Value)>, Text),
 }
 
 impl<'a> Reader<'a> {
@@ -20,7 +27,6 @@ impl<'a> Reader<'a> {
             text,
             bytes: text.as_bytes(),
             pos: 0,
-            depth: 0,
             typed: true,
         }
     }
@@ -60,14 +66,64 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A value with all that is in it. Containers wait on a stack of our own, so that no body can exhaust the thread's.
     fn value(&mut self) -> Result<Value, JsonError> {
+        let mut open: Vec<Open> = Vec::new();
+        loop {
+            let mut value = match self.peek() {
+                Some(b'[') => {
+                    if !self.enter_array(open.len())? {
+                        open.push(Open::Array(Vec::new()));
+                        continue;
+                    }
+                    Value::List(Vec::new())
+                }
+                Some(b'{') => match self.enter_object(open.len())? {
+                    None => Value::Dict(Dict::new()),
+                    Some(key) => {
+                        open.push(Open::Object(Vec::new(), key));
+                        continue;
+                    }
+                },
+                _ => self.scalar()?,
+            };
+            loop {
+                self.skip_white_space();
+                match (open.pop(), self.peek()) {
+                    (None, _) => return Ok(value),
+                    (Some(Open::Array(mut items)), Some(b',')) => {
+                        items.push(value);
+                        self.skip_separator();
+                        open.push(Open::Array(items));
+                        break;
+                    }
+                    (Some(Open::Object(mut pairs, key)), Some(b',')) => {
+                        pairs.push((key, value));
+                        self.skip_separator();
+                        open.push(Open::Object(pairs, self.key()?));
+                        break;
+                    }
+                    (Some(Open::Array(mut items)), Some(b']')) => {
+                        items.push(value);
+                        value = Value::List(items);
+                    }
+                    (Some(Open::Object(mut pairs, key)), Some(b'}')) => {
+                        pairs.push((key, value));
+                        value = self.finish_object(pairs)?;
+                    }
+                    _ => return self.error("Expecting ',' delimiter", self.pos),
+                }
+                self.pos += 1;
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<Value, JsonError> {
         match self.peek() {
             Some(b'"') => {
                 self.pos += 1;
                 self.string().map(Value::Text)
             }
-            Some(b'{') => self.nested(Reader::object),
-            Some(b'[') => self.nested(Reader::array),
             Some(b'n') if self.take("null") => Ok(Value::None),
             Some(b't') if self.take("true") => Ok(Value::Bool(true)),
             Some(b'f') if self.take("false") => Ok(Value::Bool(false)),
@@ -89,73 +145,60 @@ impl<'a> Reader<'a> {
         there
     }
 
-    fn nested(&mut self, read: fn(&mut Reader<'a>) -> Result<Value, JsonError>) -> Result<Value, JsonError> {
-        if self.depth == MAX_DEPTH {
-            return Err(JsonError::TooDeep);
-        }
-        self.depth += 1;
-        self.pos += 1;
-        let value = read(self);
-        self.depth -= 1;
-        value
+    /// After the opening bracket; whether the array is empty and over.
+    fn enter_array(&mut self, depth: usize) -> Result<bool, JsonError> {
+        self.enter(depth)?;
+        let empty = self.peek() == Some(b']');
+        self.pos += usize::from(empty);
+        Ok(empty)
     }
 
-    fn array(&mut self) -> Result<Value, JsonError> {
-        let mut items = Vec::new();
-        self.skip_white_space();
-        if self.peek() == Some(b']') {
-            self.pos += 1;
-            return Ok(Value::List(items));
-        }
-        loop {
-            items.push(self.value()?);
-            self.skip_white_space();
-            match self.peek() {
-                Some(b',') => self.pos += 1,
-                Some(b']') => break,
-                _ => return self.error("Expecting ',' delimiter", self.pos),
-            }
-            self.skip_white_space();
-        }
-        self.pos += 1;
-        Ok(Value::List(items))
-    }
-
-    fn object(&mut self) -> Result<Value, JsonError> {
-        let mut pairs = Vec::new();
-        self.skip_white_space();
+    /// After the opening brace: the first key, or nothing if the object is empty and over.
+    fn enter_object(&mut self, depth: usize) -> Result<Option<Text>, JsonError> {
+        self.enter(depth)?;
         if self.peek() == Some(b'}') {
             self.pos += 1;
-            return Ok(Value::Dict(Dict::new()));
+            return Ok(None);
         }
-        loop {
-            if self.peek() != Some(b'"') {
-                return self.error("Expecting property name enclosed in double quotes", self.pos);
-            }
-            self.pos += 1;
-            let key = self.string()?;
-            self.skip_white_space();
-            if self.peek() != Some(b':') {
-                return self.error("Expecting ':' delimiter", self.pos);
-            }
-            self.pos += 1;
-            self.skip_white_space();
-            pairs.push((key, self.value()?));
-            self.skip_white_space();
-            match self.peek() {
-                Some(b',') => self.pos += 1,
-                Some(b'}') => break,
-                _ => return self.error("Expecting ',' delimiter", self.pos),
-            }
-            self.skip_white_space();
-        }
-        self.pos += 1;
+        self.key().map(Some)
+    }
+
+    fn finish_object(&self, pairs: Vec<(Text, Value)>) -> Result<Value, JsonError> {
         let dict = pairs.into_iter().collect();
         if self.typed {
             typed::from_dict(dict)
         } else {
             Ok(Value::Dict(dict))
         }
+    }
+
+    fn enter(&mut self, depth: usize) -> Result<(), JsonError> {
+        if depth == MAX_DEPTH {
+            return Err(JsonError::TooDeep);
+        }
+        self.skip_separator();
+        Ok(())
+    }
+
+    /// Over one character and the white space after it.
+    fn skip_separator(&mut self) {
+        self.pos += 1;
+        self.skip_white_space();
+    }
+
+    /// A key up to its value.
+    fn key(&mut self) -> Result<Text, JsonError> {
+        if self.peek() != Some(b'"') {
+            return self.error("Expecting property name enclosed in double quotes", self.pos);
+        }
+        self.pos += 1;
+        let key = self.string()?;
+        self.skip_white_space();
+        if self.peek() != Some(b':') {
+            return self.error("Expecting ':' delimiter", self.pos);
+        }
+        self.skip_separator();
+        Ok(key)
     }
 
     fn number(&mut self) -> Result<Value, JsonError> {

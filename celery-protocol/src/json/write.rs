@@ -11,7 +11,15 @@ use crate::value::Value;
 
 pub(super) fn value(value: &Value, out: &mut String) {
     match value {
-        Value::None => out.push_str("null"),
+        Value::List(items) | Value::Tuple(items) => list(items, out),
+        Value::Dict(pairs) => dict(pairs, out),
+        value => scalar(value, out),
+    }
+}
+
+/// Apart from [`value`], whose frames nest.
+fn scalar(value: &Value, out: &mut String) {
+    match value {
         Value::Bool(true) => out.push_str("true"),
         Value::Bool(false) => out.push_str("false"),
         Value::Int(number) => {
@@ -25,19 +33,15 @@ pub(super) fn value(value: &Value, out: &mut String) {
             Ok(text) => typed("bytes", text, out),
             Err(_) => typed("base64", &STANDARD.encode(bytes), out),
         },
-        Value::List(items) | Value::Tuple(items) => list(items, out),
-        Value::Dict(pairs) => dict(pairs, out),
         Value::Uuid(uuid) => {
-            let _ = write!(
-                out,
-                r#"{{"__type__": "uuid", "__value__": {{"hex": "{}"}}}}"#,
-                uuid.as_simple()
-            );
+            let hex = uuid.as_simple();
+            let _ = write!(out, r#"{{"__type__": "uuid", "__value__": {{"hex": "{hex}"}}}}"#);
         }
         Value::DateTime(text) => typed("datetime", text, out),
         Value::Date(text) => typed("date", text, out),
         Value::Time(text) => typed("time", text, out),
         Value::Decimal(text) => typed("decimal", text, out),
+        Value::None | Value::List(_) | Value::Tuple(_) | Value::Dict(_) => out.push_str("null"),
     }
 }
 

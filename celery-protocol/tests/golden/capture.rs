@@ -31,10 +31,8 @@ pub(crate) fn files() -> BTreeSet<String> {
 
 pub(crate) fn read(file: &str) -> Dict {
     let path = directory().join(format!("{file}.json"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    // The files are plain JSON: no typed values, which the parsed `body` of a capture would show.
-    let text = text.replace("\"__type__\":", "\"__plain_type__\":");
-    match json::parse(text.as_bytes()) {
+    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    match json::parse_untyped(&bytes) {
         Ok(Value::Dict(dict)) => dict,
         other => panic!("{file}: {other:?}"),
     }
