@@ -27,7 +27,7 @@ pub fn banner(
          - ** ---------- [config]\n\
          - ** ---------- .> app:         {app}\n\
          - ** ---------- .> transport:   {}\n\
-         - ** ---------- .> results:     disabled://\n\
+         - ** ---------- .> results:     {}\n\
          - *** --- * --- .> concurrency: {} (tokio)\n\
          -- ******* ---- .> task events: OFF\n\
          --- ***** ----- \n -------------- [queues]\n",
@@ -36,6 +36,7 @@ pub fn banner(
         env!("CARGO_PKG_NAME"),
         now.strftime("%F %T"),
         config.broker,
+        config.result_backend,
         config.concurrency,
     );
     let mut queues: Vec<&String> = config.queues.iter().collect();
@@ -77,6 +78,7 @@ mod tests {
         let text = banner(&config, &registry, "demo", true, &ZonedDateTime::now());
         for line in [
             "- ** ---------- .> transport:   amqp://guest:**@127.0.0.1:5672//",
+            "- ** ---------- .> results:     disabled://",
             "- *** --- * --- .> concurrency: 2 (tokio)",
             "                .> celery           exchange=celery(direct) key=celery",
             "  . demo.say",

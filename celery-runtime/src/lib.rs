@@ -38,6 +38,7 @@ mod publisher;
 mod queue;
 mod rate_limit;
 mod registry;
+mod result_backend;
 mod shutdown;
 mod task;
 mod task_options;
@@ -57,6 +58,9 @@ pub use publisher::PublishError;
 pub use queue::{ExchangeType, Queue};
 pub use rate_limit::{RateLimit, RateLimitError};
 pub use registry::{RegisteredTask, Registry};
+#[cfg(feature = "redis")]
+pub use result_backend::RedisUrl;
+pub use result_backend::{ResultBackend, ResultBackendError};
 pub use shutdown::{Shutdown, ShutdownHandle, Stage};
 pub use task::{DeliveryInfo, Outcome, Request, Retry, TaskError, TaskResult, When};
 pub use task_options::TaskOptions;

@@ -1,13 +1,15 @@
 //! What a task gets and what it gives back.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use celery_protocol::{TaskMessage, Value};
+use celery_protocol::{IsoTime, TaskMessage, Value};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::exception::Exception;
+use crate::time_limit;
 
 /// A task message on its way through the worker: Celery's `Request`, as the task sees it.
 #[derive(Debug, Clone)]
@@ -196,6 +198,16 @@ pub enum When {
     In(Duration),
     /// At this time.
     At(Timestamp),
+}
+
+impl fmt::Display for When {
+    /// Celery's `Retry.humanize`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::In(delay) => write!(f, "in {}s", time_limit::seconds(*delay)),
+            Self::At(eta) => write!(f, "at {}", IsoTime::from(*eta).isoformat().replacen('T', " ", 1)),
+        }
+    }
 }
 
 /// How a run ended, as a value.

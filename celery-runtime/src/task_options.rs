@@ -18,6 +18,10 @@ pub struct TaskOptions {
     /// Whether results are thrown away unless the message says otherwise; also what the messages say that this
     /// worker sends for the task.
     pub ignore_result: bool,
+    /// Whether failures are stored even so.
+    pub store_errors_even_if_ignored: bool,
+    /// Whether the state `STARTED` is stored when a run begins.
+    pub track_started: bool,
     /// How many runs may start in a time, in this worker. Messages that must wait stay unacked.
     pub rate_limit: Option<RateLimit>,
     /// After this time the run is dropped and the task fails. A message's own limit goes before.
@@ -42,6 +46,8 @@ impl TaskOptions {
             acks_on_failure: true,
             acks_on_timeout: true,
             ignore_result: false,
+            store_errors_even_if_ignored: false,
+            track_started: false,
             rate_limit: None,
             time_limit: None,
             soft_time_limit: None,

@@ -22,6 +22,7 @@ use crate::connection::{self, BrokerError};
 use crate::destination::Routes;
 use crate::queue::Queue;
 use crate::registry::Registry;
+use crate::result_backend::ResultBackend;
 use crate::shutdown::{Shutdown, Stage};
 
 /// How a worker consumes; the names are those of Celery's settings and flags (contract F).
@@ -45,6 +46,8 @@ pub struct WorkerConfig {
     /// Whether messages are acked after their run, so that a worker that dies loses none. Celery's default is
     /// before.
     pub acks_late: bool,
+    /// Where results go (`--result-backend`).
+    pub result_backend: ResultBackend,
     /// How long running tasks may go on after a warm shutdown began. What has not ended by then returns to the
     /// queue.
     pub drain_timeout: Duration,
@@ -63,6 +66,7 @@ impl WorkerConfig {
             concurrency: 100,
             prefetch_multiplier: 4,
             acks_late: true,
+            result_backend: ResultBackend::None,
             drain_timeout: Duration::from_secs(30),
         }
     }

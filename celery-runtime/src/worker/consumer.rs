@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use celery_protocol::TaskMessage;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 
 use super::WorkerConfig;
@@ -164,8 +164,7 @@ impl Consumer {
             }
             Disposition::Expired(message) => {
                 log::received(&message);
-                log::discarded(&message);
-                self.settle(delivery, Settlement::Ack);
+                self.expired(delivery, message);
             }
             Disposition::Unregistered(incoming) => {
                 log::unregistered(&incoming, &delivery);
@@ -208,8 +207,7 @@ impl Consumer {
         }: Reserved,
     ) {
         if strategy::is_expired(&message, Timestamp::now()) {
-            log::discarded(&message);
-            return self.settle(delivery, Settlement::Ack);
+            return self.expired(delivery, message);
         }
         let acks_late = task.acks_late(self.config.acks_late);
         let request = Request::delivered(*message, delivery.info.clone());
@@ -247,6 +245,17 @@ impl Consumer {
         if let Some(delivery) = self.state.ended(run.token, settlement) {
             self.settle(delivery, settlement);
         }
+    }
+
+    /// Acks what came too late to be run, once whoever waits for its result is told.
+    fn expired(&mut self, delivery: Delivery, message: Box<TaskMessage>) {
+        log::discarded(&message);
+        let after = Arc::clone(&self.after);
+        let settled = async move {
+            after.expired(&message).await;
+            delivery.settle(Settlement::Ack).await
+        };
+        self.settling.push(settled.boxed());
     }
 
     fn settle(&mut self, delivery: Delivery, settlement: Settlement) {

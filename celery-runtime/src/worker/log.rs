@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use celery_protocol::saferepr::saferepr;
-use celery_protocol::{DecodeError, Incoming, IsoTime, Level, Refusal, TaskMessage, Value};
+use celery_protocol::{DecodeError, Incoming, Level, Refusal, TaskMessage, Value};
 
 use super::settlement::{Delivery, Settlement};
 use crate::registry::RegisteredTask;
-use crate::task::{Outcome, Request, When};
-use crate::time_limit;
+use crate::task::{Outcome, Request};
 
 /// Longest result text in a log line.
 const RESULT_LENGTH: usize = 1024;
@@ -78,22 +77,14 @@ pub(crate) fn ended(registered: &RegisteredTask, request: &Request, outcome: &Ou
         // Said when it happened.
         Outcome::TimedOut(_) => {}
         Outcome::Retried { when, exception } => match exception {
-            Some(exception) => tracing::info!("Task {task} retry: Retry {}: {exception}", humanized(*when)),
-            None => tracing::info!("Task {task} retry: Retry {}", humanized(*when)),
+            Some(exception) => tracing::info!("Task {task} retry: Retry {when}: {exception}"),
+            None => tracing::info!("Task {task} retry: Retry {when}"),
         },
         Outcome::Ignored => tracing::info!("Task {task} ignored"),
         Outcome::Rejected { requeue, reason } => {
             let requeue = if *requeue { "True" } else { "False" };
             tracing::warn!("Task {task} reject requeue={requeue}: {reason}");
         }
-    }
-}
-
-/// Celery's `Retry.humanize`.
-fn humanized(when: When) -> String {
-    match when {
-        When::In(delay) => format!("in {}s", time_limit::seconds(delay)),
-        When::At(eta) => format!("at {}", IsoTime::from(eta).isoformat().replacen('T', " ", 1)),
     }
 }
 

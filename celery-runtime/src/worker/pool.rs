@@ -68,6 +68,7 @@ impl Pool {
         );
         let (task, request, after) = (Arc::clone(&run.task), run.request.clone(), Arc::clone(after));
         let job = async move {
+            after.start(&request).await;
             let started = Instant::now();
             let outcome = task.run(request.clone()).instrument(span).await;
             let runtime = started.elapsed();
