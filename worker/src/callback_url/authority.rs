@@ -83,21 +83,20 @@ fn port_number(text: &str) -> Option<u16> {
     text.parse().ok().filter(|_| is_plain)
 }
 
+/// Only an IPv6 address may hold a colon.
 fn valid_host(host: &str, is_ipv6: bool) -> Option<Host<'_>> {
     if host.chars().nth(LONGEST_HOST).is_some() {
         None
-    } else if domain::is_valid(host) {
-        Some(Host::Domain(host))
-    } else if host.parse::<Ipv4Addr>().is_ok() {
-        Some(Host::Ipv4(host))
-    } else if is_ipv6 {
-        let (_, zone) = ipv6_and_zone(host)?;
+    } else if host.contains(':') {
+        let (_, zone) = ipv6_and_zone(host).filter(|_| is_ipv6)?;
         Some(Host::Ipv6 {
             address: host.split('%').next()?,
             zone,
         })
+    } else if domain::is_valid(host) {
+        Some(Host::Domain(host))
     } else {
-        None
+        host.parse::<Ipv4Addr>().is_ok().then_some(Host::Ipv4(host))
     }
 }
 

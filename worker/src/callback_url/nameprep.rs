@@ -9,8 +9,8 @@ pub(super) fn nameprep(label: &str) -> Option<String> {
     let folded = label
         .chars()
         .filter(|&c| !tables::commonly_mapped_to_nothing(c))
-        .flat_map(tables::case_fold_for_nfkc)
-        .flat_map(char::to_lowercase);
+        .flat_map(char::to_lowercase)
+        .flat_map(tables::case_fold_for_nfkc);
     let prepared = nfkc_of_unicode_3_2(folded);
     let is_allowed = !prepared.iter().copied().any(is_prohibited) && has_one_direction(&prepared);
     is_allowed.then(|| prepared.into_iter().collect())
@@ -100,6 +100,7 @@ mod tests {
     #[test]
     fn leaves_later_characters_alone() {
         assert_eq!(nameprep("\u{1F150}").as_deref(), Some("\u{1F150}"));
+        assert_eq!(nameprep("ẞꙀ").as_deref(), Some("ssꙁ"));
     }
 
     #[test]
