@@ -236,7 +236,12 @@ impl From<&FieldValue> for Value {
             | FieldValue::I64(_) => Value::from(field.as_i64()),
             FieldValue::F32(number) => Value::Float((*number).into()),
             FieldValue::F64(number) => Value::Float(*number),
+            // A division there: no zeros are left at the end.
             FieldValue::Decimal { scale, value } => {
+                let (mut value, mut scale) = (value.cast_signed(), *scale);
+                while scale > 0 && value % 10 == 0 {
+                    (value, scale) = (value / 10, scale - 1);
+                }
                 Value::Decimal(decimal::canonical(&format!("{value}E-{scale}")).unwrap_or_default())
             }
             FieldValue::LongString(bytes) => match Text::from_wtf8(bytes.clone()) {
@@ -263,5 +268,38 @@ impl From<&FieldValue> for Value {
                 Value::DateTime(naive.isoformat())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_take_the_width_of_py_amqp() {
+        assert_eq!(FieldValue::from(2_147_483_647), FieldValue::I32(i32::MAX));
+        assert_eq!(FieldValue::from(2_147_483_648), FieldValue::I64(2_147_483_648));
+        assert_eq!(FieldValue::from(-2_147_483_647), FieldValue::I32(-i32::MAX));
+        assert_eq!(FieldValue::from(-2_147_483_648), FieldValue::I64(i32::MIN.into()));
+    }
+
+    #[test]
+    fn fields_are_read_as_by_py_amqp() {
+        let shown = |field: FieldValue| Value::from(&field).py_repr();
+        assert_eq!(shown(FieldValue::LongString(b"\xFF".to_vec())), r"b'\xff'");
+        assert_eq!(
+            shown(FieldValue::LongString(b"\xED\xA0\x80".to_vec())),
+            r"'\ud800'"
+        );
+        assert_eq!(
+            shown(FieldValue::Timestamp(1_795_345_672)),
+            "datetime.datetime(2026, 11, 22, 11, 7, 52)"
+        );
+        assert_eq!(
+            shown(FieldValue::Decimal { scale: 2, value: 110 }),
+            "Decimal('1.1')"
+        );
+        let table = FieldTable::from_iter([("a", FieldValue::Void), ("b", vec![true.into()].into())]);
+        assert_eq!(shown(table.into()), "{'a': None, 'b': [True]}");
     }
 }

@@ -250,3 +250,45 @@ impl<T: Into<Value>> From<Option<T>> for Value {
         value.map_or(Value::None, Into::into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_of_64_bits_are_plain() {
+        assert_eq!(BigInt::parse("-9223372036854775808"), Some(Value::Int(i64::MIN)));
+        assert_eq!(BigInt::parse("0009"), Some(Value::Int(9)));
+        assert_eq!(BigInt::parse("-0"), Some(Value::Int(0)));
+        let big = BigInt::parse("-09223372036854775809").expect("a number");
+        assert_eq!(big.py_str(), "-9223372036854775809");
+        assert_eq!(big, Value::from(i128::from(i64::MIN) - 1));
+        for text in ["", "-", "+1", "1.0", "0x1", " 1"] {
+            assert_eq!(BigInt::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn truth_is_python_s() {
+        let decimal = |text: &str| Value::Decimal(text.to_owned());
+        for value in [
+            Value::None,
+            0.into(),
+            (-0.0).into(),
+            "".into(),
+            decimal("0.00"),
+            decimal("-0E+3"),
+        ] {
+            assert!(!value.is_truthy(), "{value:?}");
+        }
+        for value in [
+            f64::NAN.into(),
+            "0".into(),
+            decimal("0.01"),
+            decimal("NaN"),
+            Value::List(vec![Value::None]),
+        ] {
+            assert!(value.is_truthy(), "{value:?}");
+        }
+    }
+}
