@@ -1,4 +1,5 @@
-//! The walls between the crates (docs/adr/0034-walls-and-ports.md): who may use whom, and where lapin and redis are.
+//! The walls between the crates (docs/adr/0034-walls-and-ports.md, 0037-redis-result-backend.md): who may use whom,
+//! and where lapin and redis are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,6 +44,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "worker",
         ],
     ),
+    (
+        "compat-tests",
+        &["celery-protocol", "celery-runtime", "public-api", "worker"],
+    ),
 ];
 
 /// What every crate may use in its tests besides.
@@ -51,13 +56,14 @@ const MAY_USE_IN_TESTS: &[&str] = &["harness"];
 /// Libraries that only these crates may depend on.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("lapin", &["celery-runtime"]),
-    ("redis", &["acl-service", "harness", "worker"]),
+    ("redis", &["acl-service", "celery-runtime", "harness", "worker"]),
     ("rusqlite", &["standalone"]),
 ];
 
-/// The only sources of services that may name redis.
+/// The only sources that may name redis: a file, or the beginning of its path.
 const REDIS_SOURCES: &[&str] = &[
     "acl-service/src/redis_allow_list.rs",
+    "celery-runtime/src/result_backend/redis_",
     "worker/src/audit_log/redis.rs",
 ];
 
@@ -68,6 +74,7 @@ struct Dependency {
     of: String,
     on: String,
     is_for_tests: bool,
+    is_optional: bool,
 }
 
 #[test]
@@ -98,17 +105,34 @@ fn lapin_and_the_stores_are_where_they_belong() {
 }
 
 #[test]
-fn redis_is_in_the_allow_list_and_the_audit_log_only() {
-    let mut sources = BTreeSet::new();
-    for service in ["acl-service/src", "worker/src"] {
-        sources.extend(
-            lines_of(service)
-                .into_iter()
-                .filter(|(_, line)| names_crate(line, "redis"))
-                .map(|(path, _)| path),
+fn redis_is_in_the_named_files_only() {
+    let mut seen = BTreeSet::new();
+    for sources in [
+        "acl-service/src",
+        "celery-runtime/src",
+        "public-api/src",
+        "service-kit/src",
+        "worker/src",
+    ] {
+        for (path, line) in lines_of(sources)
+            .iter()
+            .filter(|(_, line)| names_crate(line, "redis"))
+        {
+            let place = REDIS_SOURCES.iter().find(|place| path.starts_with(**place));
+            assert!(place.is_some(), "{path}: {line}");
+            seen.extend(place);
+        }
+    }
+    assert_eq!(seen, REDIS_SOURCES.iter().collect(), "the places where redis is");
+    for Dependency {
+        of, on, is_optional, ..
+    } in dependencies()
+    {
+        assert!(
+            of != "celery-runtime" || on != "redis" || is_optional,
+            "celery-runtime must do without redis"
         );
     }
-    assert_eq!(sources, REDIS_SOURCES.iter().map(ToString::to_string).collect());
 }
 
 #[test]
@@ -159,6 +183,7 @@ fn a_broken_wall_is_seen() {
         of: of.into(),
         on: on.into(),
         is_for_tests,
+        is_optional: false,
     };
     let broken = [
         dependency("public-api", "worker", false),
@@ -194,7 +219,10 @@ fn a_broken_wall_is_seen() {
 fn against_the_order(dependencies: &[Dependency]) -> BTreeSet<String> {
     let members: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
     let mut broken = BTreeSet::new();
-    for Dependency { of, on, is_for_tests } in dependencies {
+    for Dependency {
+        of, on, is_for_tests, ..
+    } in dependencies
+    {
         let Some(allowed) = members.get(of.as_str()) else {
             broken.insert(format!("{of} is not in MAY_USE"));
             continue;
@@ -242,6 +270,7 @@ fn dependencies() -> Vec<Dependency> {
                 of: text(&package["name"]),
                 on: text(&dependency["name"]),
                 is_for_tests,
+                is_optional: dependency["optional"] == true,
             });
         }
     }
