@@ -1,4 +1,5 @@
 //! The documents name what is there: files, functions, decisions.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -137,12 +138,11 @@ fn decisions() -> Vec<String> {
 }
 
 fn files(folder: &str) -> BTreeSet<String> {
-    let entries = fs::read_dir(root().join(folder))
+    fs::read_dir(root().join(folder))
         .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    entries
-        .map(|name| name.into_string().unwrap())
-        .filter(|name| name.ends_with(".md"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .map(|path| path.file_name().unwrap().display().to_string())
         .collect()
 }
 

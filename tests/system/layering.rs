@@ -1,5 +1,6 @@
 //! The walls between the crates (docs/adr/0034-walls-and-ports.md, 0037-redis-result-backend.md): who may use whom,
 //! and where lapin and redis are.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
