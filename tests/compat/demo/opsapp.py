@@ -1,0 +1,33 @@
+"""The tasks that the other side calls, in Python. src/bin/demo-worker.rs has the same in Rust.
+
+The module's name is that of the recording's application: CPython puts it into some error texts.
+"""
+
+import os
+from datetime import datetime, timezone
+
+from celery import Celery
+
+app = Celery("opsapp", broker=os.environ["BROKER_URL"])
+
+
+@app.task(name="demo.echo")
+def echo(*args, **kwargs):
+    return [args, kwargs]
+
+
+@app.task(name="demo.add")
+def add(x, y):
+    return x + y
+
+
+@app.task(name="demo.due", bind=True)
+def due(self):
+    """Whether it has a time before which it must not run, and that time has come."""
+    eta = self.request.eta
+    return bool(eta) and datetime.fromisoformat(eta) <= datetime.now(timezone.utc)
+
+
+@app.task(name="demo.retries", bind=True)
+def retries(self):
+    return self.request.retries

@@ -1,0 +1,7 @@
+//! The program `worker`, built in this package so that its tests always run today's code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    worker::main()
+}

@@ -1,0 +1,39 @@
+//! Workers with the demo's tasks, in Python and in Rust.
+
+use std::time::Duration;
+
+use harness::{Process, Vhost};
+
+use crate::venv;
+
+/// Importing Celery takes a second, on a busy machine several.
+pub(crate) const START: Duration = Duration::from_mins(1);
+
+/// Starts the Rust worker and waits until it consumes.
+pub(crate) async fn rust_worker(vhost: &Vhost) -> Process {
+    let broker = vhost.amqp_url();
+    let arguments = [broker.as_str(), "rust@localhost"];
+    let worker = Process::spawn(env!("CARGO_BIN_EXE_demo-worker"), arguments, [("", ""); 0]);
+    worker.wait_for_line(" ready.", START).await;
+    worker
+}
+
+/// Starts a Python worker with one pool process and waits until it consumes.
+pub(crate) async fn python_worker(version: &str, vhost: &Vhost) -> Process {
+    let arguments = [
+        "-A",
+        "opsapp",
+        "worker",
+        "--loglevel=INFO",
+        "--concurrency=1",
+        "--task-events",
+        "--hostname=python@localhost",
+        "--without-mingle",
+        "--without-gossip",
+    ];
+    let variables = [("BROKER_URL", vhost.amqp_url())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let worker = venv::spawn(version, "celery", &arguments, &variables);
+    worker.wait_for_line(" ready.", START).await;
+    worker
+}

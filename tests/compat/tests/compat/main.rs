@@ -1,0 +1,7 @@
+//! Compatibility with Celery: every bad message that was recorded, and other versions in both directions.
+
+mod bad_messages;
+mod demo;
+mod log_line;
+mod recording;
+mod venv;
