@@ -106,7 +106,13 @@ pub(crate) fn traceback(task: &str, exception: &Exception) -> String {
         "builtins" => name.to_owned(),
         module => format!("{module}.{name}"),
     };
-    let message = exception.message();
+    let message = match name {
+        // They have a text of their own.
+        "SoftTimeLimitExceeded" | "TimeLimitExceeded" => {
+            name.to_owned() + &Value::Tuple(exception.args.clone()).py_repr()
+        }
+        _ => exception.message(),
+    };
     let separator = if message.is_empty() { "" } else { ": " };
     format!(
         "Traceback (most recent call last):\n  File \"{}\", line 0, in {task}\n{class}{separator}{message}\n",
@@ -172,6 +178,8 @@ mod tests {
         assert_eq!(last("ValueError", "boom"), "ValueError: boom");
         assert_eq!(last("ValueError", ""), "ValueError");
         assert_eq!(last("proj.Custom", "boom"), "proj.Custom: boom");
+        let limit = traceback("demo.soft", &Exception::with_args("SoftTimeLimitExceeded", Vec::new()));
+        assert!(limit.ends_with("\nbilliard.exceptions.SoftTimeLimitExceeded: SoftTimeLimitExceeded()\n"));
     }
 
     #[test]

@@ -69,6 +69,15 @@ return 1
 ";
 
 impl RedisResults {
+    /// A chord is about to be sent whose header has so many ends. What an earlier run of it left behind is forgotten.
+    pub(crate) async fn chord_size(&self, group: &str, size: usize) {
+        let mut commands = redis::pipe();
+        commands.del(group_key(group, "c")).ignore();
+        commands.set_ex(group_key(group, "s"), size, EXPIRES).ignore();
+        // Both take the place of whatever stands there.
+        let _: Result<(), WrongType> = self.ask(&commands).await;
+    }
+
     /// Counts a part of a chord's header; what is to be done when it was the last.
     pub(crate) async fn returned(&self, part: &Part, state: &str, result: &Value) -> Option<Join> {
         let claim = Claim {

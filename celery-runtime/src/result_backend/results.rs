@@ -161,6 +161,14 @@ impl Results {
         joins
     }
 
+    /// A chord is about to be sent, of whose header so many tasks will return.
+    pub(crate) async fn chord_size(&self, group: &str, size: usize) {
+        #[cfg(feature = "redis")]
+        if let Self::Redis(redis) = self {
+            redis.chord_size(group, size).await;
+        }
+    }
+
     /// Whether the body of a complete chord is still this worker's to send.
     pub(crate) async fn may_send(&self, claim: &Claim) -> bool {
         match self {

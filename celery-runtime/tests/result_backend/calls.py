@@ -1,0 +1,272 @@
+"""Calls the tasks and prints, as JSON, what came of it: `calls.py <what>`. Raw texts are what stands in the backend."""
+
+import json
+import os
+import sys
+import time
+
+import redis
+from celery import chain, chord, group
+from celery.exceptions import TimeoutError
+from kombu import Exchange, Queue
+
+from tasks import VALUES, add, app, echo, fail, hard, ignore, ignored, ignored_error, reject, retry, soft, started
+from tasks import told, total, value
+
+WORKERS = ("python", "rust")
+WAIT = 60
+
+
+def store():
+    return redis.Redis.from_url(os.environ["RESULT_BACKEND"])
+
+
+def key(task_id):
+    return f"celery-task-meta-{task_id}"
+
+
+def raw(task_id):
+    text = store().get(key(task_id))
+    return text and text.decode()
+
+
+def settled(task_id, status=("SUCCESS", "FAILURE", "REVOKED")):
+    """The raw text once its state is one of these."""
+    until = time.monotonic() + WAIT
+    while time.monotonic() < until:
+        text = raw(task_id)
+        if text and json.loads(text)["status"] in status:
+            return text
+        time.sleep(0.01)
+    raise TimeoutError(f"{task_id}: {text}")
+
+
+def got(result):
+    """What `get()` gives."""
+    try:
+        return repr(result.get(timeout=WAIT))
+    except Exception as error:
+        return f"{type(error).__module__}.{type(error).__qualname__}{error.args!r}"
+
+
+def expired(worker, **options):
+    """Too late from the beginning. The broker drops such a message unless a consumer takes it at once."""
+    return add.apply_async((1, 2), expires=-1, queue=worker, **options)
+
+
+SIGNATURES = {
+    **{f"value {kind}": value.s(kind) for kind in VALUES},
+    **{f"fail {kind}": fail.s(kind) for kind in ("value", "two", "none", "custom", "runtime")},
+    "not ignored": ignored.s().set(ignore_result=False),
+    "by name": app.signature("tasks.add", args=(1, 2), ignore_result=None),
+    "ignored error": ignored_error.s(),
+    "reject": reject.s(),
+    "soft": soft.s(),
+    "hard": hard.s(),
+    "member": add.s(1, 2).set(group_id="a-group"),
+    "wrong arguments": app.signature("tasks.add", args=("a", 1)),
+}
+
+
+def pairs():
+    """Every task on both workers: the raw texts, the lifetimes, what `get()` gives."""
+    calls = {"expired": {worker: expired(worker) for worker in WORKERS}}
+    for result in calls["expired"].values():
+        settled(result.id)
+    for name, signature in SIGNATURES.items():
+        calls[name] = {worker: signature.clone().apply_async(queue=worker) for worker in WORKERS}
+    return {
+        name: {
+            worker: {
+                "id": result.id,
+                "raw": settled(result.id),
+                "ttl": store().ttl(key(result.id)),
+                "got": got(result),
+            }
+            for worker, result in results.items()
+        }
+        for name, results in calls.items()
+    }
+
+
+def followers():
+    """What Celery stores of tasks that others follow."""
+    found = {}
+    for worker in WORKERS:
+
+        def on(signature):
+            return signature.set(queue=worker)
+
+        link = on(add.s(1, 2)).apply_async(link=on(add.s(3)))
+        links = on(add.s(1, 2)).apply_async(link=[on(add.s(3)), on(add.s(4))])
+        steps = chain(on(add.s(1, 2)), on(add.s(3)), on(add.s(4))).apply_async()
+        broken = chain(on(fail.s("value")), on(add.s(3)), on(add.s(4))).apply_async()
+        again = {because: on(retry.s(because)).apply_async() for because in (True, False)}
+        retried = {because: settled(result.id, ("RETRY",)) for because, result in again.items()}
+        found[worker] = {
+            "link": settled(link.id),
+            "links": settled(links.id),
+            "linked": link.get(timeout=WAIT) and [child.get(timeout=WAIT) for child in link.children],
+            "chain": [settled(step.id) for step in (steps.parent.parent, steps.parent, steps)],
+            "chain result": got(steps),
+            "broken": [settled(step.id) for step in (broken.parent.parent, broken.parent, broken)],
+            "broken result": got(broken),
+            "retry because": retried[True],
+            "retry": retried[False],
+            "retried because": settled(again[True].id),
+            "retried": settled(again[False].id),
+        }
+    return found
+
+
+def silent():
+    """Tasks that leave nothing in the backend, and one that tells that they have run."""
+    results = [
+        ignored.apply_async(queue="rust"),
+        value.apply_async(("int",), queue="rust", ignore_result=True),
+        fail.apply_async(("value",), queue="rust", ignore_result=True),
+        ignore.apply_async(queue="rust"),
+    ]
+    last = add.apply_async((1, 2), queue="rust").get(timeout=WAIT)
+    return {"last": last, "keys": [found.decode() for found in store().keys("*")], "ids": [r.id for r in results]}
+
+
+def tracked():
+    """What is published while a task runs, on both workers, and what stands there afterwards."""
+    found = {}
+    for worker in WORKERS:
+        task_id = f"tracked-{worker}"
+        with store().pubsub(ignore_subscribe_messages=True) as channel:
+            channel.subscribe(key(task_id))
+            while not store().pubsub_numsub(key(task_id))[0][1]:
+                time.sleep(0.01)
+            started.apply_async(queue=worker, task_id=task_id)
+            texts = []
+            until = time.monotonic() + WAIT
+            while len(texts) < 2 and time.monotonic() < until:
+                message = channel.get_message(timeout=1)
+                if message:
+                    texts.append(message["data"].decode())
+        found[worker] = {"id": task_id, "published": texts, "stored": raw(task_id)}
+    return found
+
+
+def over_rpc():
+    """`rpc://`: what `get()` gives, and the raw replies of both workers to a queue of our own."""
+    found = {"got": {name: got(SIGNATURES[name].clone().apply_async(queue="rust")) for name in SIGNATURES}}
+    found["got"]["expired"] = got(expired("rust"))
+    replies = Queue("replies", Exchange(""), "replies")
+    with app.connection() as connection:
+        channel = connection.default_channel
+        replies(channel).declare()
+        for name in ("value uuid", "fail value", "reject", "expired", "member"):
+            for worker in WORKERS:
+                to = {"queue": worker, "reply_to": "replies"}
+                sent = expired(worker, reply_to="replies") if name == "expired" else SIGNATURES[name].clone().apply_async(**to)
+                until = time.monotonic() + WAIT
+                message = None
+                while message is None and time.monotonic() < until:
+                    message = channel.basic_get("replies", no_ack=True)
+                properties = dict(message.properties)
+                info = {k: message.delivery_info[k] for k in ("exchange", "routing_key")}
+                body = message.body if isinstance(message.body, str) else bytes(message.body).decode()
+                found[f"{name} {worker}"] = {"id": sent.id, "properties": properties, "info": info, "raw": body}
+        silent = [ignored.s(), value.s("int").set(ignore_result=True)]
+        for signature in silent:
+            signature.apply_async(queue="rust", reply_to="replies")
+        add.apply_async((1, 2), queue="rust").get(timeout=WAIT)
+        found["unasked"] = channel.basic_get("replies", no_ack=True) is not None
+    return found
+
+
+def chords():
+    """Headers on both workers in turn, the last to return once here and once there, bodies of every kind."""
+
+    def on(worker, signature):
+        return signature.set(queue=worker)
+
+    def mixed(count, late=None):
+        """Tasks i + i, in turn on both workers; those of `late` take a second."""
+        return [
+            on(worker, add.s(i, i, delay=1 if worker == late else 0))
+            for i, worker in zip(range(count), WORKERS * count)
+        ]
+
+    done = {}
+    for late in WORKERS:
+        for body in WORKERS:
+            done[f"{late} last, body on {body}"] = chord(mixed(6, late), on(body, echo.s()))
+    done["many"] = chord(mixed(60), on("rust", total.s()))
+    done["rust alone"] = chord([on("rust", add.s(i, i)) for i in range(60)], on("rust", echo.s()))
+    done["one"] = chord([on("rust", add.s(1, 1))], on("rust", echo.s()))
+    done["typed"] = chord([on("rust", value.s(kind)) for kind in ("uuid", "decimal", "none")], on("python", echo.s()))
+    done["immutable body"] = chord(mixed(2, "rust"), on("rust", add.si(1, 2)))
+    done["body with link"] = chord(mixed(2, "rust"), on("rust", total.s()).set(link=on("rust", echo.s())))
+    done["nested group"] = chord([group(mixed(2)), on("rust", add.s(3, 3, delay=1))], on("rust", echo.s()))
+    done["chain in header"] = chord(
+        [chain(on("python", add.s(1, 1)), on("rust", add.s(5))), on("rust", add.s(2, 2))], on("rust", echo.s())
+    )
+    done["chain as body"] = chord(mixed(2, "rust"), chain(on("rust", total.s()), on("python", add.s(100))))
+    done["chord in header"] = chord(
+        [chord(mixed(2, "rust"), on("rust", total.s())), on("python", add.s(2, 2))], on("rust", echo.s())
+    )
+    done["chord after task"] = chain(on("rust", add.s(1, 1)), chord(
+        [on("rust", add.s(1)), on("python", add.s(2))], on("rust", echo.s())
+    ))
+    found = {}
+    results = {name: signature.apply_async() for name, signature in done.items()}
+    for name, result in results.items():
+        found[name] = got(result)
+    left = [found.decode() for found in store().keys("celery-taskset-meta-*")]
+    found["left"] = [(name, (store().get(name) or b"").decode()) for name in left if name.endswith(".c")]
+    found["counters left"] = [name for name in left if name[-2:] in (".j", ".s", ".d", ".t")]
+    return found
+
+
+def broken_chords():
+    """Headers with a failure: by a task of each worker, returned last to each worker."""
+
+    def on(worker, signature):
+        return signature.set(queue=worker)
+
+    found = {}
+    for failing in WORKERS:
+        for last in WORKERS:
+            body = on("python", total.s()).on_error(on("rust", told.s()))
+            header = [on(failing, fail.s("value")), on(last, add.s(1, 1, delay=1))]
+            result = chord(header, body).apply_async()
+            seen = got(result)
+            failed_id = result.parent.results[0].id
+            found[f"{failing} fails, {last} last"] = {
+                "got": seen.replace(failed_id, "<failed>"),
+                "raw": raw(result.id).replace(result.id, "<body>").replace(failed_id, "<failed>"),
+            }
+    steps = chain(on("rust", fail.s("value")), on("rust", add.s(1)))
+    result = chord([steps, on("python", add.s(1, 1))], on("python", total.s())).apply_async()
+    found["chain fails"] = got(result)
+    result = chord(
+        [on("python", add.s(1, 1)), on("rust", add.s(1, 1)).set(expires=-1)], on("python", total.s())
+    ).apply_async()
+    found["expired"] = got(result)
+    result = chord(
+        [on("rust", fail.s("value")), on("rust", add.s(1, 1))],
+        group(on("python", total.s()), on("python", echo.s())),
+    ).apply_async()
+    found["group as body"] = [got(member) for member in result.results]
+    left = [found.decode() for found in store().keys("celery-taskset-meta-*")]
+    found["sizes left"] = [name for name in left if name.endswith(".s")]
+    return found
+
+
+def one():
+    """Calls a task and does not wait."""
+    app.send_task("tasks.add", (1, 2), queue="rust", task_id="one")
+
+
+def of_one():
+    """The result of that task; it is forgotten then."""
+    result = app.AsyncResult("one")
+    return got(result), result.forget()
+
+
+print(json.dumps(globals()[sys.argv[1]]()))
