@@ -3,6 +3,7 @@
 mod error;
 mod read;
 mod typed;
+mod typed_uuid;
 mod write;
 
 pub use error::JsonError;

@@ -1,8 +1,7 @@
 //! kombu's typed values: objects of exactly `__type__` and `__value__` (`kombu/utils/json.py: object_hook`).
 
-use uuid::Uuid;
-
 use super::error::JsonError;
+use super::typed_uuid::uuid;
 use crate::decimal;
 use crate::dict::Dict;
 use crate::python_datetime;
@@ -62,84 +61,6 @@ fn iso(
         ));
     };
     read(&text.to_string_lossy()).map_err(|_| JsonError::typed("ValueError", "Invalid isoformat string: ..."))
-}
-
-/// `uuid.UUID(**value)`.
-fn uuid(value: &Value) -> Result<Uuid, JsonError> {
-    let Value::Dict(fields) = value else {
-        let kind = value.type_name();
-        return Err(JsonError::typed(
-            "TypeError",
-            &format!("uuid.UUID() argument after ** must be a mapping, not {kind}"),
-        ));
-    };
-    let mut given = fields.iter().filter(|(_, value)| !value.is_none());
-    let (Some((name, field)), None) = (given.next(), given.next()) else {
-        return Err(JsonError::typed(
-            "TypeError",
-            "one of the hex, bytes, bytes_le, fields, or int arguments must be given",
-        ));
-    };
-    let malformed = || JsonError::typed("ValueError", "badly formed hexadecimal UUID string");
-    match (name.as_str(), field) {
-        (Some("hex"), Value::Text(text)) => {
-            let hex = text
-                .as_str()
-                .ok_or_else(malformed)?
-                .replace("urn:", "")
-                .replace("uuid:", "");
-            let hex = hex.trim_matches(['{', '}']).replace('-', "");
-            if hex.chars().count() == 32 {
-                int_16(&hex).map(Uuid::from_u128).ok_or_else(malformed)
-            } else {
-                Err(malformed())
-            }
-        }
-        (Some("int"), Value::Int(_) | Value::BigInt(_)) => field
-            .py_repr()
-            .parse::<u128>()
-            .map(Uuid::from_u128)
-            .map_err(|_| JsonError::typed("ValueError", "int is out of range (need a 128-bit value)")),
-        (Some("bytes"), Value::Bytes(bytes)) => Uuid::from_slice(bytes)
-            .map_err(|_| JsonError::typed("ValueError", "bytes is not a 16-char string")),
-        (Some("bytes_le"), Value::Bytes(bytes)) => Uuid::from_slice_le(bytes)
-            .map_err(|_| JsonError::typed("ValueError", "bytes_le is not a 16-char string")),
-        (Some("hex"), other) => {
-            let kind = other.type_name();
-            Err(JsonError::typed(
-                "AttributeError",
-                &format!("'{kind}' object has no attribute 'replace'"),
-            ))
-        }
-        (Some(name @ ("bytes" | "bytes_le")), Value::Text(_) | Value::List(_) | Value::Dict(_)) => Err(
-            JsonError::typed("ValueError", &format!("{name} is not a 16-char string")),
-        ),
-        _ => {
-            let name = name.to_string_lossy();
-            Err(JsonError::typed(
-                "TypeError",
-                &format!("UUID.__init__() got an unexpected keyword argument '{name}'"),
-            ))
-        }
-    }
-}
-
-/// Python's `int(text, 16)` of at most 32 digits: blanks around it, a sign, `0x` and single underscores are fine.
-fn int_16(text: &str) -> Option<u128> {
-    let text = text.trim();
-    let text = text.strip_prefix('+').unwrap_or(text);
-    let text = text
-        .strip_prefix("0x")
-        .or_else(|| text.strip_prefix("0X"))
-        .map_or(text, |rest| rest.trim_start_matches('_'));
-    let well_formed = text
-        .split('_')
-        .all(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-    if well_formed {
-        u128::from_str_radix(&text.replace('_', ""), 16).ok()
-    } else {
-        None
-    }
 }
 
 /// `Decimal(value)`.
