@@ -2,6 +2,19 @@
 
 use super::split::{Split, SplitError, split};
 
+/// Schemes whose URLs have `//` even without an authority (`urllib.parse.uses_netloc`).
+const WITH_AUTHORITY: [&str; 25] = [
+    "ftp", "http", "gopher", "nntp", "telnet", "imap", "wais", "file", "mms", "https", "shttp", "snews",
+    "prospero", "rtsp", "rtsps", "rtspu", "rsync", "svn", "svn+ssh", "sftp", "nfs", "git", "git+ssh", "ws",
+    "wss",
+];
+
+/// Schemes whose paths end in parameters (`urllib.parse.uses_params`).
+const WITH_PARAMETERS: [&str; 16] = [
+    "", "ftp", "hdl", "prospero", "http", "imap", "https", "shttp", "rtsp", "rtsps", "rtspu", "sip", "sips",
+    "mms", "sftp", "tel",
+];
+
 /// Resolves `reference` against `base`, an absolute http or https URL.
 pub(super) fn join(base: &str, reference: &str) -> Result<String, SplitError> {
     if reference.is_empty() {
@@ -27,9 +40,9 @@ pub(super) fn join(base: &str, reference: &str) -> Result<String, SplitError> {
     } = target;
     if !authority.is_empty() {
         return Ok(unsplit(&Split {
+            path: without_empty_parameters(&scheme, path),
             scheme,
             authority,
-            path: without_empty_parameters(path),
             query,
             fragment,
         }));
@@ -38,9 +51,9 @@ pub(super) fn join(base: &str, reference: &str) -> Result<String, SplitError> {
     if path.is_empty() || path == ";" {
         let (path, query) = (base_path, if query.is_empty() { base_query } else { query });
         return Ok(unsplit(&Split {
+            path: without_empty_parameters(&scheme, path),
             scheme,
             authority,
-            path: without_empty_parameters(path),
             query,
             fragment,
         }));
@@ -58,12 +71,12 @@ pub(super) fn join(base: &str, reference: &str) -> Result<String, SplitError> {
 /// Puts the parts together again (`urlunparse`). Delimiters of empty parts are dropped.
 pub(super) fn unsplit(parts: &Split<'_>) -> String {
     let mut url = String::new();
-    let is_web = matches!(parts.scheme.as_str(), "http" | "https");
+    let has_authority = WITH_AUTHORITY.contains(&parts.scheme.as_str());
     if !parts.scheme.is_empty() {
         url.push_str(&parts.scheme);
         url.push(':');
     }
-    if !parts.authority.is_empty() || is_web && !parts.path.starts_with("//") {
+    if !parts.authority.is_empty() || has_authority && !parts.path.starts_with("//") {
         url.push_str("//");
         url.push_str(parts.authority);
         if !parts.path.is_empty() && !parts.path.starts_with('/') {
@@ -81,9 +94,9 @@ pub(super) fn unsplit(parts: &Split<'_>) -> String {
 }
 
 /// `path` without a `;` that begins empty parameters, which does not survive Python's `urlparse`.
-pub(super) fn without_empty_parameters(path: &str) -> &str {
+pub(super) fn without_empty_parameters<'p>(scheme: &str, path: &'p str) -> &'p str {
     match without_parameters(path) {
-        (path, Some("")) => path,
+        (path, Some("")) if WITH_PARAMETERS.contains(&scheme) => path,
         _ => path,
     }
 }

@@ -49,7 +49,7 @@ impl CallbackUrl {
             parts.fragment
         };
         let url = unsplit(&Split {
-            path: without_empty_parameters(parts.path),
+            path: without_empty_parameters(&parts.scheme, parts.path),
             fragment,
             ..parts
         });
@@ -151,6 +151,25 @@ mod tests {
         let control = "Failed to parse: Host 'x%00' contains invalid percent-encoded control character '%00'";
         check("http://a.bc/", b"http://x%00/", control);
         check("http://a.bc/", b"http://u@/x", "No host specified.");
+    }
+
+    #[test]
+    fn other_schemes_are_shown_as_python_shows_them() {
+        for (location, url) in [
+            ("file:///x", "file:///x"),
+            ("file:/x", "file:///x"),
+            ("FILE:x y;", "file:///x%20y;"),
+            ("file:////x", "file://x"),
+            ("ftp:x;", "ftp:///x"),
+            ("rtsp:x;/y;", "rtsp:///x;/y"),
+            ("wss:?a", "wss://?a"),
+            ("tel:1;", "tel:1"),
+            ("javascript:alert(1);", "javascript:alert(1);"),
+            ("foo:?", "foo:"),
+        ] {
+            let expected = format!("No connection adapters were found for '{url}'");
+            check("http://a.bc/", location.as_bytes(), &expected);
+        }
     }
 
     #[test]

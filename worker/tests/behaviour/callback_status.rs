@@ -218,10 +218,6 @@ fn decided_otherwise(case: &str) -> Option<(&'static str, &'static str)> {
         ),
         "redirect-loc-latin1" | "redirect-loc-idn" => (location, "redirect location is not UTF-8"),
         "redirect-loc-bad-ipv6" => (location, "Invalid IPv6 URL"),
-        "redirect-loc-file" => (
-            "other schemes are shown as we read them",
-            "No connection adapters were found for 'file:…",
-        ),
         "garbage-long-line" => (size, "('Connection aborted.', BadStatusLine('aaaa…"),
         "chunk-bad-size" | "chunk-negative" => (
             frames,
