@@ -99,17 +99,12 @@ async fn message(books: &mut Books, setting: &Setting, row: &Value) {
     let port = setting.callbacks.port();
     let local = |text: &str| text.replace("127.0.0.1:21001", &format!("127.0.0.1:{port}"));
     let Some((args, kwargs)) = arguments(row, &local) else {
-        if case == "station-typed-version" {
-            let reason = "a version beside hex makes a message that cannot be decoded";
-            books.deviates(case, reason, "dropped", "dropped");
-        } else {
-            // Python drops the message, too, or dies of it.
-            books.same(
-                case,
-                format!("{}, {}", row["callbacks"], row["redis_records"]),
-                "0, 0",
-            );
-        }
+        // Python drops the message, too, or dies of it.
+        books.same(
+            case,
+            format!("{}, {}", row["callbacks"], row["redis_records"]),
+            "0, 0",
+        );
         return;
     };
     let now = time_of(row, &kwargs);
