@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use celery_protocol::{Dict, Value, json};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
-use crate::acl_client::AclClient;
+use crate::acl_client::{AclClient, AclError};
+use crate::acl_outage::AclOutage;
 use crate::arguments::{ArgumentError, Arguments};
 use crate::audit_log::{self, AuditLog, AuditRecord, AuditSink};
 use crate::callback::CallbackClient;
@@ -19,6 +20,7 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub struct Authorizer<S> {
     acl: AclClient,
+    acl_outage: AclOutage,
     callbacks: CallbackClient,
     audit_log: AuditLog<S>,
 }
@@ -38,6 +40,7 @@ impl<S: AuditSink> Authorizer<S> {
     pub fn new(acl: AclClient, callbacks: CallbackClient, audit_log: AuditLog<S>) -> Self {
         Self {
             acl,
+            acl_outage: AclOutage::default(),
             callbacks,
             audit_log,
         }
@@ -71,7 +74,10 @@ impl<S: AuditSink> Authorizer<S> {
                 time_left,
             } => {
                 let time_left = time_left.saturating_sub(began.elapsed());
-                (self.ask(&arguments, &station_id, time_left).await, Ok(()))
+                let answer = self.ask(&arguments, &station_id, time_left).await;
+                let elapsed = i128::try_from(began.elapsed().as_nanos()).unwrap_or(0);
+                self.note(&station_id, &answer, now + elapsed);
+                (answer.unwrap_or(Verdict::Unknown), Ok(()))
             }
         };
         let callback_status = self.call_back(&arguments, url, verdict).await;
@@ -81,21 +87,41 @@ impl<S: AuditSink> Authorizer<S> {
         result
     }
 
-    async fn ask(&self, arguments: &Arguments, station_id: &str, time_left: Duration) -> Verdict {
+    async fn ask(
+        &self,
+        arguments: &Arguments,
+        station_id: &str,
+        time_left: Duration,
+    ) -> Result<Verdict, AclError> {
         let Ok(token) = arguments.token() else {
-            return Verdict::Invalid;
+            return Ok(Verdict::Invalid);
         };
-        match self.acl.is_allowed(station_id, token, time_left).await {
-            Ok(true) => Verdict::Allowed,
-            Ok(false) => Verdict::NotAllowed,
-            Err(error) => {
-                warn!(
-                    station.id = station_id,
-                    "{}; the verdict is unknown",
-                    audit_log::chain(&error)
-                );
-                Verdict::Unknown
+        let is_allowed = self.acl.is_allowed(station_id, token, time_left).await?;
+        Ok(if is_allowed {
+            Verdict::Allowed
+        } else {
+            Verdict::NotAllowed
+        })
+    }
+
+    /// Tells of an outage when it begins and when it is over; of the tasks in between at debug level.
+    fn note(&self, station_id: &str, answer: &Result<Verdict, AclError>, now: i128) {
+        match answer {
+            Ok(_) => {
+                if let Some(unknown) = self.acl_outage.answered(now) {
+                    info!("the ACL service answers again; {unknown} verdicts were unknown");
+                }
             }
+            Err(error) if self.acl_outage.failed(now) => warn!(
+                station.id = station_id,
+                "{}; verdicts are unknown until it answers again",
+                audit_log::chain(error)
+            ),
+            Err(error) => debug!(
+                station.id = station_id,
+                "{}; the verdict is unknown",
+                audit_log::chain(error)
+            ),
         }
     }
 

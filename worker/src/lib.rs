@@ -1,6 +1,7 @@
 //! The authorization worker: the Celery task `authorization_worker.tasks.authorize`, run on `celery-runtime`.
 
 pub mod acl_client;
+mod acl_outage;
 pub mod arguments;
 pub mod audit_log;
 pub mod authorize;

@@ -1,6 +1,7 @@
 //! The domain half of the worker against what was recorded of Python's (tests/golden/*.jsonl), case by case.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
+mod acl_outage;
 mod acl_replies;
 mod acl_request;
 mod audit_outage;
