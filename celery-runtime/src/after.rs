@@ -1,36 +1,52 @@
 //! What follows a run, before its message is acked: the one place where an outcome becomes messages and a result.
 
-use std::time::Duration;
+use std::collections::VecDeque;
 
-use celery_protocol::TaskMessage;
+use celery_protocol::{TaskMessage, Value};
+use jiff::Timestamp;
 
-use crate::publisher::{Publisher, PublisherConfig};
+use crate::canvas::{Canvas, CanvasError, Child, Plan, Step};
+use crate::destination::Routes;
+use crate::exception::Exception;
+use crate::origin;
+use crate::outbox::Outbox;
+use crate::publisher::PublishError;
 use crate::registry::Registry;
-use crate::result_backend::Results;
+use crate::result_backend::{Broken, Join, Results};
 use crate::task::{Outcome, Request};
+use crate::task_options::TaskOptions;
 use crate::worker::WorkerConfig;
 
 /// Does what a message asks to be done after its task.
 pub(crate) struct After {
     tasks: Registry,
     nodename: String,
+    routes: Routes,
+    outbox: Outbox,
     results: Results,
+}
+
+/// Why what follows a task could not be sent.
+#[derive(Debug, thiserror::Error)]
+enum NotSent {
+    #[error(transparent)]
+    Canvas(#[from] CanvasError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// What Celery says of chords without a result backend for them.
+    #[error("{0}")]
+    NoChords(&'static str),
 }
 
 impl After {
     pub(crate) fn new(config: &WorkerConfig, tasks: Registry) -> Self {
-        let publisher = || {
-            Publisher::start(PublisherConfig {
-                broker: config.broker.clone(),
-                name: config.nodename.clone(),
-                queue: None,
-                deadline: Duration::from_secs(10),
-            })
-        };
+        let outbox = Outbox::new(config);
         Self {
             tasks,
             nodename: config.nodename.clone(),
-            results: Results::new(&config.result_backend, publisher),
+            routes: config.routes(),
+            results: Results::new(&config.result_backend, || outbox.publisher().clone()),
+            outbox,
         }
     }
 
@@ -46,7 +62,8 @@ impl After {
     /// The message expired before its task could run: what waits for the result is told, before the ack.
     pub(crate) async fn expired(&self, message: &TaskMessage) {
         if let Some(task) = self.tasks.get(&message.task) {
-            let _joins = self.results.revoked(message, task.options(), "expired").await;
+            let joins = self.results.revoked(message, task.options(), "expired").await;
+            self.join(message, joins, &mut Vec::new()).await;
         }
     }
 
@@ -55,12 +72,188 @@ impl After {
     /// on failure the result, then the errbacks (`celery/app/trace.py`, `celery/backends/base.py`). Returns how the
     /// task is to be logged and settled: what cannot be sent makes a success a failure.
     pub(crate) async fn follow(&self, request: &Request, outcome: Outcome) -> Outcome {
-        if let Some(task) = self.tasks.get(request.task()) {
-            let _joins = self
-                .results
-                .ended(request, task.options(), &outcome, Vec::new())
-                .await;
-        }
+        let Some(task) = self.tasks.get(request.task()) else {
+            return outcome;
+        };
+        let message = request.message();
+        let mut children = Vec::new();
+        let outcome = match outcome {
+            Outcome::Succeeded(result) => match self.succeeded(message, &result, &mut children).await {
+                Ok(()) => Outcome::Succeeded(result),
+                Err(error) => Outcome::Failed(error.exception()),
+            },
+            Outcome::Retried { when, exception } => {
+                let retry = self.canvas(message).retry(request.delivery_info(), when);
+                match self.outbox.send(&retry).await {
+                    Ok(()) => Outcome::Retried { when, exception },
+                    Err(error) => Outcome::Rejected {
+                        requeue: false,
+                        reason: format!("the retry cannot be sent: {error}"),
+                    },
+                }
+            }
+            other => other,
+        };
+        self.conclude(request, task.options(), &outcome, children).await;
         outcome
+    }
+
+    async fn succeeded(
+        &self,
+        message: &TaskMessage,
+        result: &Value,
+        children: &mut Vec<Child>,
+    ) -> Result<(), NotSent> {
+        let plan = self.canvas(message).after_success(result)?;
+        self.carry_out(plan, children).await
+    }
+
+    /// The result, the chord that the task belongs to, and the errbacks.
+    async fn conclude(
+        &self,
+        request: &Request,
+        options: &TaskOptions,
+        outcome: &Outcome,
+        mut children: Vec<Child>,
+    ) {
+        let message = request.message();
+        let joins = self
+            .results
+            .ended(request, options, outcome, children.clone())
+            .await;
+        self.join(message, joins, &mut children).await;
+        if let (Some(body), Some(why)) = (&message.embed.chord, self.refusal_of_chords())
+            && outcome.is_final()
+        {
+            tracing::error!(
+                "Task {} belongs to a chord, but its body {} will not be called: {}",
+                request.shown(),
+                body.task(),
+                why.lines().next().unwrap_or_default()
+            );
+        }
+        if outcome.is_failure() {
+            let sent = match self.canvas(message).after_failure() {
+                Ok(plan) => self.carry_out(plan, &mut children).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = sent {
+                tracing::error!("the errbacks of task {} are not called: {error}", request.shown());
+            }
+        }
+    }
+
+    /// Chords whose headers are complete: their bodies are sent, or fail.
+    async fn join(&self, message: &TaskMessage, joins: Vec<Join>, children: &mut Vec<Child>) {
+        let mut joins = VecDeque::from(joins);
+        while let Some(join) = joins.pop_front() {
+            match join {
+                Join::Complete { body, results, claim } => {
+                    if !self.results.may_send(&claim).await {
+                        tracing::warn!(
+                            "Chord callback for '{}' not published: dispatch claim is no longer owned by this worker",
+                            claim.group
+                        );
+                        continue;
+                    }
+                    let sent = match self.canvas(message).call(&body, &[results]) {
+                        Ok(plan) => self.carry_out(plan, children).await,
+                        Err(error) => Err(error.into()),
+                    };
+                    if let Err(error) = sent {
+                        let error = error.exception();
+                        tracing::error!("Chord callback for '{}' raised: {error}", claim.group);
+                        let broken =
+                            Broken::new(&claim.group, &body, format!("Callback error: {error}"), None);
+                        joins.extend(self.fail_body(message, &broken, children).await);
+                    }
+                    self.results.sent(&claim).await;
+                }
+                Join::Broken(broken) => joins.extend(self.fail_body(message, &broken, children).await),
+            }
+        }
+    }
+
+    async fn fail_body(
+        &self,
+        message: &TaskMessage,
+        broken: &Broken,
+        children: &mut Vec<Child>,
+    ) -> Vec<Join> {
+        let failed = broken.failed();
+        for task in &failed {
+            let sent = match self.canvas(message).errbacks(&task.id, &task.errbacks) {
+                Ok(plan) => self.carry_out(plan, children).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = sent {
+                tracing::error!("the errbacks of chord body {} are not called: {error}", task.id);
+            }
+        }
+        self.results.fail_body(broken, failed, children).await
+    }
+
+    async fn carry_out(&self, plan: Plan, children: &mut Vec<Child>) -> Result<(), NotSent> {
+        let has_chord = plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::ChordSize { .. }));
+        if has_chord && let Some(why) = self.refusal_of_chords() {
+            return Err(NotSent::NoChords(why));
+        }
+        for step in plan.steps {
+            match step {
+                Step::ChordSize { group, size } => self.results.chord_size(&group, size).await,
+                Step::Publish(publication) => self.outbox.send(&publication).await?,
+            }
+        }
+        children.extend(plan.children);
+        Ok(())
+    }
+
+    /// Why chords cannot be, if they cannot; Celery's words.
+    fn refusal_of_chords(&self) -> Option<&'static str> {
+        match self.results {
+            Results::None => Some(
+                "Starting chords requires a result backend to be configured.\n\n\
+                 Note that a group chained with a task is also upgraded to be a chord,\n\
+                 as this pattern requires synchronization.\n\n\
+                 Result backends that supports chords: Redis, Database, Memcached, and more.",
+            ),
+            Results::Rpc(_) => Some(
+                "The \"rpc\" result backend does not support chords!\n\n\
+                 Note that a group chained with a task is also upgraded to be a chord,\n\
+                 as this pattern requires synchronization.\n\n\
+                 Result backends that supports chords: Redis, Database, Memcached, and more.",
+            ),
+            #[cfg(feature = "redis")]
+            Results::Redis(_) => None,
+        }
+    }
+
+    fn canvas<'a>(&'a self, parent: &'a TaskMessage) -> Canvas<'a> {
+        Canvas {
+            parent,
+            sender: origin::sender(),
+            tasks: &self.tasks,
+            routes: &self.routes,
+            now: Timestamp::now(),
+        }
+    }
+
+    /// Ends the connection that messages went out by.
+    pub(crate) async fn close(&self) {
+        self.outbox.close().await;
+    }
+}
+
+impl NotSent {
+    /// What the task fails with, as in Celery.
+    fn exception(&self) -> Exception {
+        match self {
+            Self::Canvas(error) => error.exception(),
+            Self::Publish(error) => Exception::new("OperationalError", error.to_string()),
+            Self::NoChords(why) => Exception::new("NotImplementedError", *why),
+        }
     }
 }

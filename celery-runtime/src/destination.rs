@@ -75,6 +75,24 @@ impl Routes {
         self.queue(options.queue.unwrap_or(&self.default_queue))
     }
 
+    /// The kind of exchange that these options lead to.
+    pub(crate) fn exchange_type(&self, options: RouteOptions<'_>) -> ExchangeType {
+        let of_exchange = options.exchange.and_then(|exchange| {
+            let bound = self.queues.iter().find(|queue| queue.exchange == exchange);
+            bound.map(|queue| queue.exchange_type)
+        });
+        options
+            .exchange_type
+            .and_then(ExchangeType::from_name)
+            .or(of_exchange)
+            .unwrap_or_else(|| self.queue_of(options).exchange_type)
+    }
+
+    /// Whether there is a quorum queue, which turns native delayed delivery on (contract E.4).
+    pub(crate) fn has_quorum_queue(&self) -> bool {
+        self.queues.iter().any(Queue::is_quorum)
+    }
+
     /// `Router.route` and `send_task_message` of Celery: a task for a direct queue goes through the default
     /// exchange, whatever the key; exchange and key together win.
     pub(crate) fn destination(&self, options: RouteOptions<'_>) -> Destination {

@@ -186,7 +186,7 @@ impl Publisher {
                     }
                     None => {
                         tracing::warn!(
-                            "no queue takes messages of exchange {} with key {}; one is dropped",
+                            "no queue takes messages of exchange '{}' with key '{}'; one is dropped",
                             destination.exchange,
                             destination.routing_key
                         );
@@ -260,13 +260,12 @@ impl Open {
         if known.contains(&key) {
             return Ok(());
         }
-        match &destination.declare {
-            Some(queue) => self.declare(queue).await?,
-            None => {
-                let exists = declaration::exchange_exists(&self.connection, &destination.exchange).await;
-                if !exists.map_err(PublishError::Declare)? {
-                    return Err(PublishError::NoExchange(destination.exchange.clone()));
-                }
+        if let Some(queue) = &destination.declare {
+            self.declare(queue).await?;
+        } else {
+            let exists = declaration::exchange_exists(&self.connection, &destination.exchange).await;
+            if !exists.map_err(PublishError::Declare)? {
+                return Err(PublishError::NoExchange(destination.exchange.clone()));
             }
         }
         known.insert(key);

@@ -22,7 +22,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use self::child::Child;
-pub(crate) use self::chord::Join;
+pub(crate) use self::chord::{Broken, Join};
 #[cfg(feature = "redis")]
 pub use self::redis_url::RedisUrl;
 pub(crate) use self::results::Results;

@@ -236,3 +236,18 @@ pub enum Outcome {
     /// With Celery's `Ignore`.
     Ignored,
 }
+
+impl Outcome {
+    /// Whether the task has failed for good, as Celery sees it: with `Reject` it has, unless the message comes again.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(_) | Self::TimedOut(_) | Self::Rejected { requeue: false, .. }
+        )
+    }
+
+    /// Whether the task has ended for good, with or without success.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Succeeded(_)) || self.is_failure()
+    }
+}

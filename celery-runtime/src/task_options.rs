@@ -6,6 +6,7 @@ use crate::rate_limit::RateLimit;
 
 /// A task's name and settings, named as Celery names them.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "Celery's settings, each on or off")]
 pub struct TaskOptions {
     /// The name that messages carry, `package.module.function`.
     pub name: String,

@@ -4,6 +4,7 @@ mod broker;
 mod consumer;
 mod log;
 mod pool;
+mod rate_limits;
 mod schedule;
 mod settlement;
 mod state;
@@ -77,6 +78,17 @@ impl WorkerConfig {
         self.queues.iter().map(move |name| routes.queue(name))
     }
 
+    /// Those, and the known ones that are only sent to.
+    pub(crate) fn all_queues(&self) -> Vec<Queue> {
+        let mut all: Vec<Queue> = self.task_queues().collect();
+        let others = self
+            .known_queues
+            .iter()
+            .filter(|queue| !self.queues.contains(&queue.name));
+        all.extend(others.cloned());
+        all
+    }
+
     /// Where the tasks go that this worker sends.
     pub(crate) fn routes(&self) -> Routes {
         Routes::new(&self.default_queue, &self.known_queues)
@@ -141,6 +153,7 @@ impl Worker {
                 stage = shutdown.reached(Stage::Warm) => {
                     self.status.send_replace(Status::Stopping);
                     self.consumer.drain(stage, &mut shutdown).await;
+                    self.consumer.close().await;
                     return shutdown.exit_code();
                 }
             };
@@ -161,6 +174,7 @@ impl Worker {
                 End::Stopped => {
                     self.status.send_replace(Status::Stopping);
                     link.close().await;
+                    self.consumer.close().await;
                     return shutdown.exit_code();
                 }
             }

@@ -11,6 +11,7 @@ use super::settlement::Delivery;
 use crate::amqp;
 use crate::connection::{self, BrokerError};
 use crate::declaration;
+use crate::delayed_delivery;
 
 /// What comes in over a link.
 #[derive(Debug)]
@@ -58,6 +59,10 @@ impl Link {
         let mut channel = connection::open_channel(&connection).await?;
         for queue in config.task_queues() {
             channel = declaration::declare(&connection, channel, &queue.declarations()).await?;
+        }
+        if config.routes().has_quorum_queue() {
+            tracing::info!("Global QoS is disabled. Prefetch count is now static.");
+            set_up_delayed_delivery(config, attempt).await;
         }
         let mut link = Self {
             connection,
@@ -146,6 +151,29 @@ impl Link {
     /// Closes channel and connection; what is not settled returns to its queue.
     pub(crate) async fn close(self) {
         connection::close(&self.connection, "goodbye").await;
+    }
+}
+
+/// On a connection of its own, as Celery does. Where it fails the worker works without it: who sends to the worker
+/// has to cope, and ETA messages that come all the same are held here (contract E.4).
+async fn set_up_delayed_delivery(config: &WorkerConfig, attempt: usize) {
+    let set_up = async {
+        let connection = connection::connect(&config.broker, attempt, &config.nodename).await?;
+        let channel = connection::open_channel(&connection).await?;
+        let mut declarations = delayed_delivery::declarations();
+        for queue in config.all_queues() {
+            declarations.extend(delayed_delivery::bindings(&queue));
+        }
+        let declared = declaration::declare(&connection, channel, &declarations).await;
+        connection::close(&connection, "declared").await;
+        declared
+    };
+    if let Err(error) = set_up.await {
+        tracing::warn!(
+            "Failed to setup delayed delivery for '{}': {}",
+            config.broker.shown(attempt),
+            error.explained()
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use super::WorkerConfig;
 use super::broker::{Incoming, Link, TagCounter};
 use super::log;
 use super::pool::{Finished, Pool, Run};
+use super::rate_limits::RateLimits;
 use super::schedule::Schedule;
 use super::settlement::{Delivery, Settlement};
 use super::state::{Arrival, State};
@@ -30,6 +31,8 @@ enum Wakeup {
     Delivered(Delivery, Box<celery_protocol::Message>),
     /// A held message has reached its ETA.
     Due(Reserved),
+    /// The rate of its task lets a message go.
+    Released(Reserved),
     /// A run has ended.
     Finished(Finished),
     /// A settlement has been written to the broker, or could not be.
@@ -65,6 +68,7 @@ pub(crate) struct Consumer {
     after: Arc<After>,
     reserved: VecDeque<Reserved>,
     schedule: Schedule<Reserved>,
+    limits: RateLimits<Reserved>,
     /// How many messages of the current consumers are held for their ETA, out of their window.
     held_in_window: usize,
     state: State,
@@ -81,6 +85,7 @@ impl Consumer {
             registry,
             reserved: VecDeque::new(),
             schedule: Schedule::new(),
+            limits: RateLimits::new(),
             held_in_window: 0,
             state: State::default(),
             settling: FuturesUnordered::new(),
@@ -102,6 +107,7 @@ impl Consumer {
                 finished = self.pool.finished() => Wakeup::Finished(finished),
                 Some(sent) = self.settling.next() => Wakeup::Settled(sent),
                 reserved = self.schedule.next() => Wakeup::Due(reserved),
+                reserved = self.limits.next() => Wakeup::Released(reserved),
                 incoming = link.next() => match incoming {
                     Incoming::Message(delivery, message) => Wakeup::Delivered(delivery, message),
                     Incoming::Ended(consumer, reason) => Wakeup::Lost(consumer, reason),
@@ -120,6 +126,7 @@ impl Consumer {
                 self.keep_window_open(link).await?;
             }
             Wakeup::Due(reserved) => self.due(reserved, link),
+            Wakeup::Released(reserved) => self.reserve(reserved),
             Wakeup::Finished(finished) => {
                 self.finished(finished);
                 self.start_reserved();
@@ -144,7 +151,7 @@ impl Consumer {
         match strategy::decide(message, &self.registry, now) {
             Disposition::Start(message, task) => {
                 log::received(&message);
-                self.reserve(Reserved {
+                self.limit(Reserved {
                     delivery,
                     message,
                     task,
@@ -181,7 +188,22 @@ impl Consumer {
         if reserved.delivery.consumer == link.consumer() {
             self.held_in_window = self.held_in_window.saturating_sub(1);
         }
-        self.reserve(reserved);
+        self.limit(reserved);
+    }
+
+    /// Reserves it as soon as its task's rate allows.
+    fn limit(&mut self, reserved: Reserved) {
+        let options = reserved.task.options();
+        let admitted = match options.rate_limit {
+            Some(rate) => {
+                let task = options.name.clone();
+                self.limits.admit(&task, rate, reserved)
+            }
+            None => Some(reserved),
+        };
+        if let Some(reserved) = admitted {
+            self.reserve(reserved);
+        }
     }
 
     /// Runs it at once where a slot is free and nothing waits before it.
@@ -282,6 +304,7 @@ impl Consumer {
     pub(crate) fn forget_deliveries(&mut self) {
         self.reserved.clear();
         self.schedule.clear();
+        self.limits.clear();
         self.held_in_window = 0;
         self.settling.clear();
     }
@@ -302,9 +325,15 @@ impl Consumer {
         }
         self.reserved.clear();
         self.schedule.clear();
+        self.limits.clear();
         self.drain(stage, shutdown).await;
         let settled = async { while self.settling.next().await.is_some() {} };
         let _gone = tokio::time::timeout(self.config.drain_timeout, settled).await;
+    }
+
+    /// Ends what outlives the links. The runs have ended.
+    pub(crate) async fn close(&mut self) {
+        self.after.close().await;
     }
 
     /// Waits for running tasks, up to the drain timeout or a cold shutdown.

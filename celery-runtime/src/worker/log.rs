@@ -50,7 +50,8 @@ pub(crate) fn unregistered(incoming: &Incoming, delivery: &Delivery) {
 pub(crate) fn refused(error: &DecodeError) {
     match error.level() {
         Level::Warning => tracing::warn!("{error}"),
-        Level::Error | Level::Critical => tracing::error!("{error}"),
+        Level::Error => tracing::error!("{error}"),
+        Level::Critical => tracing::error!(critical = true, "{error}"),
     }
 }
 
@@ -68,7 +69,7 @@ pub(crate) fn ended(registered: &RegisteredTask, request: &Request, outcome: &Ou
         Outcome::Succeeded(result) => {
             let seconds = Value::Float(runtime.as_secs_f64()).py_repr();
             let result = saferepr(result, Some(RESULT_LENGTH), 3);
-            tracing::info!("Task {task} succeeded in {seconds}s: {result}");
+            tracing::info!("Task {task} succeeded in {seconds}s: {}", result.escaped());
         }
         Outcome::Failed(exception) if registered.expects(exception) => {
             tracing::info!("Task {task} raised expected: {exception}");
@@ -76,10 +77,10 @@ pub(crate) fn ended(registered: &RegisteredTask, request: &Request, outcome: &Ou
         Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
         // Said when it happened.
         Outcome::TimedOut(_) => {}
-        Outcome::Retried { when, exception } => match exception {
-            Some(exception) => tracing::info!("Task {task} retry: Retry {when}: {exception}"),
-            None => tracing::info!("Task {task} retry: Retry {when}"),
-        },
+        Outcome::Retried { when, exception } => {
+            let why = exception.as_ref().map(|exception| format!(": {exception}"));
+            tracing::info!("Task {task} retry: Retry {when}{}", why.unwrap_or_default());
+        }
         Outcome::Ignored => tracing::info!("Task {task} ignored"),
         Outcome::Rejected { requeue, reason } => {
             let requeue = if *requeue { "True" } else { "False" };
