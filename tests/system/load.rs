@@ -7,6 +7,7 @@ use std::time::Duration;
 use harness::{Receiver, Redis, eventually};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::services::Api;
@@ -27,21 +28,30 @@ pub(crate) struct Answers {
     pub(crate) others: Vec<String>,
 }
 
+/// The most requests that a load sends, should its test never end it.
+const MOST: usize = 30_000;
+
 /// Requests that go out while the test does something else.
 pub(crate) struct Load {
     requests: JoinSet<JoinSet<(String, Option<u16>)>>,
+    ended: CancellationToken,
 }
 
 impl Load {
     /// `count` requests, one every `every`, each for a station of its own. None waits for another's answer.
     pub(crate) fn start(api: Arc<Api>, callback: String, count: usize, every: Duration) -> Self {
         let mut requests = JoinSet::new();
+        let ended = CancellationToken::new();
+        let told = ended.clone();
         requests.spawn(async move {
             let mut open = JoinSet::new();
             let mut tick = interval(every);
-            tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+            tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
             for _ in 0..count {
-                tick.tick().await;
+                tokio::select! {
+                    () = told.cancelled() => break,
+                    _ = tick.tick() => {}
+                }
                 let (api, callback) = (Arc::clone(&api), callback.clone());
                 open.spawn(async move {
                     let station = Uuid::new_v4().to_string();
@@ -51,7 +61,18 @@ impl Load {
             }
             open
         });
-        Self { requests }
+        Self { requests, ended }
+    }
+
+    /// Requests until the test ends them, one every `every`.
+    pub(crate) fn steady(api: Arc<Api>, callback: String, every: Duration) -> Self {
+        Self::start(api, callback, MOST, every)
+    }
+
+    /// Sends no more and waits for the last answer.
+    pub(crate) async fn end(self) -> Answers {
+        self.ended.cancel();
+        self.finished().await
     }
 
     /// Waits for the last answer.

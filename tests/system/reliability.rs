@@ -40,6 +40,10 @@ impl Parts {
         Load::start(Arc::clone(&self.api), self.receiver.url(path), count, every)
     }
 
+    fn steady_load(&self, path: &str, every: Duration) -> Load {
+        Load::steady(Arc::clone(&self.api), self.receiver.url(path), every)
+    }
+
     async fn queue_is_empty(&self) {
         eventually("an empty queue", SETTLE, || async {
             let depth = self.vhost.queue("celery").await;
@@ -118,7 +122,7 @@ async fn a_restarted_broker_loses_nothing_that_was_accepted() {
     let mut broker = Broker::start().await;
     let parts = Parts::start(broker.vhost("restart").await).await;
     let _worker = parts.worker(20).await;
-    let load = parts.load("/restart", 3_000, Duration::from_millis(10));
+    let load = parts.steady_load("/restart", Duration::from_millis(10));
     parts.receiver.wait_for(100, SETTLE).await;
     let before = parts.receiver.count();
     broker.stop().await;
@@ -140,7 +144,7 @@ async fn a_restarted_broker_loses_nothing_that_was_accepted() {
     .await;
     let resumed = seconds(back);
 
-    let answers = load.finished().await;
+    let answers = load.end().await;
     assert!(answers.others.is_empty(), "{:?}", answers.others);
     assert!(answers.unavailable > 0, "requests without a broker are refused");
     let account = Account::of(&answers.accepted, &parts.receiver, &parts.redis).await;
@@ -168,7 +172,7 @@ async fn closed_connections_lose_nothing_and_keep_the_prefetch() {
     };
     assert_eq!(prefetch().await, [(80, 0)]);
 
-    let load = parts.load("/closed", 4_000, Duration::from_millis(5));
+    let load = parts.steady_load("/closed", Duration::from_millis(5));
     for round in 1..=10 {
         let seen = parts.receiver.count();
         eventually(format!("callbacks before round {round}"), SETTLE, || async {
@@ -183,7 +187,7 @@ async fn closed_connections_lose_nothing_and_keep_the_prefetch() {
         broker.ctl(&["close_all_connections", "closed by the test"]).await;
     }
 
-    let answers = load.finished().await;
+    let answers = load.end().await;
     assert!(answers.others.is_empty(), "{:?}", answers.others);
     let account = Account::of(&answers.accepted, &parts.receiver, &parts.redis).await;
     parts.queue_is_empty().await;
