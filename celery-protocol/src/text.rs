@@ -73,6 +73,18 @@ impl Text {
         }
     }
 
+    /// As Python writes it to a log (`errors="backslashreplace"`): a lone surrogate as its escape, `\ud800`.
+    pub fn escaped(&self) -> Cow<'_, str> {
+        let character = |code_point| match char::from_u32(code_point) {
+            Some(character) => character.to_string(),
+            None => format!("\\u{code_point:04x}"),
+        };
+        match self.as_str() {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(self.code_points().map(character).collect()),
+        }
+    }
+
     /// The code points, surrogates included.
     pub fn code_points(&self) -> impl Iterator<Item = u32> + '_ {
         CodePoints(self.as_wtf8())
@@ -284,6 +296,7 @@ mod tests {
         assert_eq!(text.as_str(), None);
         assert_eq!(text.as_wtf8(), b"lone\xED\xA0\x80");
         assert_eq!(text.to_string_lossy(), "lone\u{FFFD}");
+        assert_eq!(text.escaped(), r"lone\ud800");
         assert_eq!(text.char_count(), 5);
         assert_eq!(text.code_points().last(), Some(0xD800));
         assert_eq!(Text::from_wtf8(text.as_wtf8().to_vec()), Some(text.clone()));

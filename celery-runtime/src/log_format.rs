@@ -10,7 +10,8 @@ use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// Writes `[2026-11-22 10:06:31,510: INFO/MainProcess] message`; within a task `name[id]: ` goes before the
-/// message, as Celery's task logger has it. Fields of the event follow as ` name=value`.
+/// message, as Celery's task logger has it. Fields of the event follow as ` name=value`. An error with the field
+/// `critical` is of Python's level `CRITICAL`, which `tracing` does not have.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CeleryFormat;
 
@@ -29,13 +30,19 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        let mut text = Text::default();
+        event.record(&mut text);
+        let level = if text.critical {
+            "CRITICAL"
+        } else {
+            level(*event.metadata().level())
+        };
         let now = ZonedDateTime::now();
         let millisecond = now.millisecond();
         write!(
             writer,
-            "[{},{millisecond:03}: {}/MainProcess] ",
+            "[{},{millisecond:03}: {level}/MainProcess] ",
             now.strftime("%F %T"),
-            level(*event.metadata().level())
         )?;
         let task = context
             .event_scope()
@@ -48,8 +55,6 @@ where
         {
             write!(writer, "{fields}: ")?;
         }
-        let mut text = Text::default();
-        event.record(&mut text);
         writeln!(writer, "{}{}", text.message, text.fields)
     }
 }
@@ -84,9 +89,18 @@ fn level(level: Level) -> &'static str {
 struct Text {
     message: String,
     fields: String,
+    critical: bool,
 }
 
 impl Visit for Text {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if field.name() == "critical" {
+            self.critical = value;
+        } else {
+            self.record_debug(field, &value);
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.message = format!("{value:?}");
@@ -146,21 +160,30 @@ mod tests {
             .with_writer(move || writer.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, || {
-            tracing::warn!(queue = "celery", "celery@host ready.");
+            tracing::warn!(queue = "celery", quorum = false, "celery@host ready.");
             let span = tracing::info_span!(parent: None, "task", task.id = "42", task.name = "demo.say");
             span.in_scope(|| tracing::info!("hello"));
+            tracing::error!(critical = true, "Can't decode message body");
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let (first, second) = text.trim_end().split_once('\n').unwrap();
+        let mut lines = text.lines();
+        let [first, second, third] = [(); 3].map(|()| lines.next().unwrap());
         let (time, first) = first.split_at(25);
         assert!(
             jiff::civil::DateTime::strptime("[%F %T,%f:", time).is_ok(),
             "{time}"
         );
-        assert_eq!(first, " WARNING/MainProcess] celery@host ready. queue=\"celery\"");
+        assert_eq!(
+            first,
+            " WARNING/MainProcess] celery@host ready. queue=\"celery\" quorum=false"
+        );
         assert!(
             second.ends_with(": INFO/MainProcess] demo.say[42]: hello"),
             "{second}"
+        );
+        assert!(
+            third.ends_with(": CRITICAL/MainProcess] Can't decode message body"),
+            "{third}"
         );
     }
 }
