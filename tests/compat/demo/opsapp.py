@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from celery import Celery
 
-app = Celery("opsapp", broker=os.environ["BROKER_URL"])
+app = Celery("opsapp", broker=os.environ["BROKER_URL"], backend=os.environ.get("RESULT_BACKEND"))
 
 
 @app.task(name="demo.echo")
@@ -21,6 +21,17 @@ def add(x, y):
     return x + y
 
 
+@app.task(name="demo.fail")
+def fail():
+    raise ValueError("no")
+
+
+@app.task(name="demo.told")
+def told(task_id):
+    """For error callbacks: with one parameter it gets the failed task's id, in a message."""
+    return task_id
+
+
 @app.task(name="demo.due", bind=True)
 def due(self):
     """Whether it has a time before which it must not run, and that time has come."""
@@ -31,3 +42,11 @@ def due(self):
 @app.task(name="demo.retries", bind=True)
 def retries(self):
     return self.request.retries
+
+
+@app.task(name="demo.again", bind=True)
+def again(self, word):
+    """Succeeds at its second run."""
+    if self.request.retries == 0:
+        raise self.retry(exc=KeyError(word), countdown=0.1)
+    return [word, self.request.retries]

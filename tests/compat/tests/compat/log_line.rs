@@ -42,6 +42,7 @@ impl LogLine {
             ("argsrepr': '()'", "argsrepr': '...'"),
             ("kwargsrepr': '{}'", "kwargsrepr': '...'"),
             ("'__value__': 1}", "'__value__': ...}"),
+            (r#"b'[["\xff"], {}, {}]'"#, "b'...'"),
         ] {
             text = text.replace(shown, hidden);
         }
