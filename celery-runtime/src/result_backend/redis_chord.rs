@@ -185,13 +185,11 @@ impl RedisResults {
         loop {
             if let Some(Value::Dict(mut meta)) = self.ready(id).await {
                 let result = meta.remove("result").unwrap_or(Value::None);
-                return match meta.get("status").and_then(Value::as_str) {
-                    Some("SUCCESS") => Ok(result),
-                    _ => {
-                        let message = format!("Join error: {}", super::exception_info::repr(&result));
-                        Err((message, None))
-                    }
-                };
+                if meta.get("status").and_then(Value::as_str) == Some("SUCCESS") {
+                    return Ok(result);
+                }
+                let message = format!("Join error: {}", super::exception_info::repr(&result));
+                return Err((message, None));
             }
             if Instant::now() >= until {
                 let message = "Join error: TimeoutError('The operation timed out.')";

@@ -7,7 +7,6 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use uuid::Uuid;
 
 /// Calls of this process so far.
 static CALLS: AtomicU64 = AtomicU64::new(0);
