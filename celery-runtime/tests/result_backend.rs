@@ -85,12 +85,20 @@ impl Rig {
 
     /// What a Python program gets that calls the tasks.
     async fn calls(&self, what: &str) -> Json {
+        self.calls_with(what, &self.variables()).await
+    }
+
+    /// The same for a program that looks for no results.
+    async fn calls_without_backend(&self, what: &str) -> Json {
+        let mut variables = self.variables();
+        variables.push(("RESULT_BACKEND", "disabled://"));
+        self.calls_with(what, &variables).await
+    }
+
+    async fn calls_with(&self, what: &str, variables: &[(&str, &str)]) -> Json {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/result_backend/calls.py");
-        let program = python::spawn(
-            "python",
-            &[path.to_str().expect("a path"), what],
-            &self.variables(),
-        );
+        let path = path.to_str().expect("a path");
+        let program = python::spawn("python", &[path, what], variables);
         let status = program.wait_exit(WAIT).await;
         assert!(status.success(), "{status}:\n{}", program.tail());
         serde_json::from_str(&program.stdout().join("\n")).expect("JSON")
@@ -267,7 +275,11 @@ fn failure(kind: &str) -> TaskResult {
 /// task was done just now, a traceback begins and ends as Python's does.
 fn masked(raw: &str, id: &str, last_line: Option<&str>) -> String {
     let meta = json::parse(raw.as_bytes()).expect("JSON");
-    let field = |name| meta.as_dict().and_then(|meta| meta.get(name)).and_then(Value::as_str);
+    let field = |name| {
+        meta.as_dict()
+            .and_then(|meta| meta.get(name))
+            .and_then(Value::as_str)
+    };
     assert_eq!(field("task_id"), Some(id), "{raw}");
     let mut masked = raw.replace(&Json::from(id).to_string(), "<id>");
     if let Some(date) = field("date_done") {
@@ -297,7 +309,14 @@ fn masked(raw: &str, id: &str, last_line: Option<&str>) -> String {
 /// The last line of a traceback.
 fn last_line(raw: &str) -> Option<String> {
     let meta = json::parse(raw.as_bytes()).expect("JSON");
-    Some(meta.as_dict()?.get("traceback")?.as_str()?.lines().last()?.to_owned())
+    Some(
+        meta.as_dict()?
+            .get("traceback")?
+            .as_str()?
+            .lines()
+            .last()?
+            .to_owned(),
+    )
 }
 
 fn text<'j>(json: &'j Json, path: &str) -> &'j str {
@@ -381,7 +400,9 @@ async fn states_are_published_as_they_are_stored() {
         assert_eq!(text(&by, "/result/hostname"), node);
         let pid = by["result"]["pid"].as_u64().expect("a number");
         assert_eq!(worker == "rust", pid == u64::from(std::process::id()));
-        let started = started.replace(&node, "<node>").replace(&format!("\"pid\": {pid}"), "\"pid\": <pid>");
+        let started = started
+            .replace(&node, "<node>")
+            .replace(&format!("\"pid\": {pid}"), "\"pid\": <pid>");
         (masked_started(&started, id), masked(done, id, None))
     };
     assert_eq!(published("rust"), published("python"));
@@ -408,7 +429,7 @@ async fn rpc_replies_are_a_python_workers() {
         ("not ignored", "1"),
         ("fail value", "builtins.ValueError('boom',)"),
         ("fail custom", "tasks.Custom('boom',)"),
-        ("ignored error", "builtins.ValueError('boom',)"),
+        ("ignored error", "None"),
         ("reject", "celery.exceptions.Reject('why', False)"),
         ("soft", "billiard.exceptions.SoftTimeLimitExceeded()"),
         ("expired", "celery.exceptions.TaskRevokedError('expired',)"),
@@ -444,14 +465,14 @@ async fn a_result_waits_for_its_backend() {
     let mut redis = Redis::start().await;
     let rig = Rig::start("outage", &format!("redis://127.0.0.1:{}", redis.port()), false).await;
     redis.freeze();
-    rig.calls("one_unasked").await;
+    rig.calls_without_backend("one").await;
     rig.queue_is(0, 1).await;
     redis.thaw();
     rig.queue_is(0, 0).await;
     assert_eq!(rig.calls("of_one").await, serde_json::json!(["3", null]));
 
     redis.stop().await;
-    rig.calls("one_unasked").await;
+    rig.calls_without_backend("one").await;
     rig.queue_is(0, 1).await;
     redis.start_again().await;
     rig.queue_is(0, 0).await;
@@ -465,10 +486,158 @@ async fn a_shutdown_does_not_wait_for_the_backend() {
     let redis = Redis::start().await;
     let rig = Rig::start("goodbye", &format!("redis://127.0.0.1:{}", redis.port()), false).await;
     redis.freeze();
-    rig.calls("one_unasked").await;
+    rig.calls_without_backend("one").await;
     rig.queue_is(0, 1).await;
     let vhost = rig.vhost.clone();
     rig.stopped().await;
     assert_eq!(vhost.queue("rust").await.ready, 1);
     redis.thaw();
+}
+
+/// Ids that are made up on the way become `<0>`, `<1>`, … in the order of their first appearance.
+fn numbered(text: &str, ids: &mut Vec<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(candidate) = rest.get(..36) {
+        if candidate.is_ascii() && candidate.parse::<Uuid>().is_ok() {
+            let known = ids.iter().position(|id| id == candidate);
+            let number = known.unwrap_or_else(|| {
+                ids.push(candidate.to_owned());
+                ids.len() - 1
+            });
+            out.push_str(&format!("<{number}>"));
+            rest = &rest[36..];
+        } else {
+            let next = rest.chars().next().map_or(1, char::len_utf8);
+            out.push_str(&rest[..next]);
+            rest = &rest[next..];
+        }
+    }
+    out + rest
+}
+
+/// The children of a task, the steps of a chain, those that fail with it, and retries, as both workers store them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_tasks_is_stored_as_by_a_python_worker() {
+    let redis = Redis::start().await;
+    let rig = Rig::start("followers", &format!("redis://127.0.0.1:{}", redis.port()), true).await;
+    let found = rig.calls("followers").await;
+    let shown = |worker: &str| {
+        let found = found[worker].as_object().expect("an object");
+        let mut shown = Vec::new();
+        for (name, stored) in found {
+            let mut ids = Vec::new();
+            let texts: Vec<&str> = match stored {
+                Json::Array(texts) => texts.iter().filter_map(Json::as_str).collect(),
+                stored => stored.as_str().into_iter().collect(),
+            };
+            for text in texts {
+                let masked = match json::parse(text.as_bytes()) {
+                    Ok(Value::Dict(meta)) => {
+                        let id = meta.get("task_id").and_then(Value::as_str).expect("an id");
+                        masked(text, id, None).replace("<id>", &Json::from(id).to_string())
+                    }
+                    _ => text.to_owned(),
+                };
+                shown.push(format!("{name}: {}", numbered(&masked, &mut ids)));
+            }
+        }
+        (shown, found["linked"].clone())
+    };
+    let (python, rust) = (shown("python"), shown("rust"));
+    for (python, rust) in python.0.iter().zip(&rust.0) {
+        assert_eq!(rust, python);
+    }
+    assert_eq!((python.0.len(), &python.1), (rust.0.len(), &rust.1));
+    assert_eq!(rust.0.len(), 14);
+    assert_eq!(rust.1, serde_json::json!([[6], [[6, 7]]]));
+    for name in ["retry because", "retry"] {
+        let last = |worker: &str| last_line(text(&found[worker], &format!("/{name}")));
+        assert_eq!(last("rust"), last("python"));
+    }
+    rig.stopped().await;
+}
+
+/// Headers whose tasks run on both kinds of workers are counted together, whoever returns last.
+#[tokio::test(flavor = "multi_thread")]
+async fn chords_of_both_workers_complete() {
+    let redis = Redis::start().await;
+    let rig = Rig::start("chords", &format!("redis://127.0.0.1:{}", redis.port()), true).await;
+    let found = rig.calls("chords").await;
+    let doubled: Vec<u32> = (0..60).map(|number| number * 2).collect();
+    let six = "[0, 2, 4, 6, 8, 10]";
+    for (name, expected) in [
+        ("python last, body on python", six),
+        ("python last, body on rust", six),
+        ("rust last, body on python", six),
+        ("rust last, body on rust", six),
+        ("many", "3540"),
+        ("rust alone", &format!("{doubled:?}")),
+        ("one", "[2]"),
+        (
+            "typed",
+            "[UUID('00000000-0000-0000-0000-000000000005'), Decimal('1.10'), None]",
+        ),
+        ("immutable body", "3"),
+        ("body with link", "2"),
+        // Celery numbers what is in a nested group from its end.
+        ("nested group", "[2, 0, 6]"),
+        ("nested group, python alone", "[2, 0, 6]"),
+        ("chain in header", "[7, 4]"),
+        ("chain as body", "102"),
+        ("chord in header", "[2, 4]"),
+        ("chord after task", "[3, 4]"),
+    ] {
+        assert_eq!(found[name], *expected, "{name}: {found}");
+    }
+    for marker in found["left"].as_array().expect("a list") {
+        assert_eq!(marker[1], "done", "{found}");
+    }
+    assert_eq!(found["counters left"], serde_json::json!([]), "{found}");
+    rig.stopped().await;
+}
+
+/// A header that fails fails the body, whoever counts it, and calls its errbacks.
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_chords_fail_their_bodies() {
+    let redis = Redis::start().await;
+    let rig = Rig::start("broken", &format!("redis://127.0.0.1:{}", redis.port()), true).await;
+    let found = rig.calls("broken_chords").await;
+    let chord_error = r#"celery.exceptions.ChordError("Dependency <failed> raised ValueError('boom')",)"#;
+    let mut stored = Vec::new();
+    for failing in ["python", "rust"] {
+        for last in ["python", "rust"] {
+            let case = &found[format!("{failing} fails, {last} last")];
+            assert_eq!(text(case, "/got"), chord_error, "{failing} {last}");
+            let expected = "celery.exceptions.ChordError: Dependency <failed> raised ValueError('boom')";
+            assert_eq!(last_line(text(case, "/raw")).as_deref(), Some(expected));
+            let meta: Json = serde_json::from_str(text(case, "/raw")).expect("JSON");
+            let (keys, result) = (
+                meta.as_object()
+                    .expect("an object")
+                    .keys()
+                    .cloned()
+                    .collect::<Vec<_>>(),
+                &meta["result"],
+            );
+            let children = numbered(&meta["children"].to_string(), &mut Vec::new());
+            stored.push((keys, result.clone(), children));
+        }
+    }
+    assert!(stored.iter().all(|other| *other == stored[0]), "{stored:?}");
+    assert_eq!(stored[0].2, r#"[[["<0>",null],[[["<1>",null],null]]]]"#);
+    let got = |name: &str| numbered(text(&found, &format!("/{name}")), &mut Vec::new());
+    assert_eq!(got("chain fails"), chord_error.replace("<failed>", "<0>"));
+    assert_eq!(
+        got("expired"),
+        chord_error
+            .replace("<failed>", "<0>")
+            .replace("ValueError('boom')", "TaskRevokedError('expired')")
+    );
+    assert_eq!(
+        found["group as body"],
+        serde_json::json!(["builtins.ValueError('boom',)", "builtins.ValueError('boom',)"])
+    );
+    assert_eq!(found["sizes left"], serde_json::json!([]), "{found}");
+    rig.stopped().await;
 }

@@ -178,7 +178,10 @@ mod tests {
         assert_eq!(last("ValueError", "boom"), "ValueError: boom");
         assert_eq!(last("ValueError", ""), "ValueError");
         assert_eq!(last("proj.Custom", "boom"), "proj.Custom: boom");
-        let limit = traceback("demo.soft", &Exception::with_args("SoftTimeLimitExceeded", Vec::new()));
+        let limit = traceback(
+            "demo.soft",
+            &Exception::with_args("SoftTimeLimitExceeded", Vec::new()),
+        );
         assert!(limit.ends_with("\nbilliard.exceptions.SoftTimeLimitExceeded: SoftTimeLimitExceeded()\n"));
     }
 

@@ -106,7 +106,10 @@ def followers():
         found[worker] = {
             "link": settled(link.id),
             "links": settled(links.id),
-            "linked": link.get(timeout=WAIT) and [child.get(timeout=WAIT) for child in link.children],
+            "linked": [
+                result.get(timeout=WAIT) and [child.get(timeout=WAIT) for child in result.children]
+                for result in (link, links)
+            ],
             "chain": [settled(step.id) for step in (steps.parent.parent, steps.parent, steps)],
             "chain result": got(steps),
             "broken": [settled(step.id) for step in (broken.parent.parent, broken.parent, broken)],
@@ -203,6 +206,8 @@ def chords():
     done["immutable body"] = chord(mixed(2, "rust"), on("rust", add.si(1, 2)))
     done["body with link"] = chord(mixed(2, "rust"), on("rust", total.s()).set(link=on("rust", echo.s())))
     done["nested group"] = chord([group(mixed(2)), on("rust", add.s(3, 3, delay=1))], on("rust", echo.s()))
+    alone = chord([group(on("python", add.s(0, 0)), on("python", add.s(1, 1))), on("python", add.s(3, 3))], on("python", echo.s()))
+    done["nested group, python alone"] = alone
     done["chain in header"] = chord(
         [chain(on("python", add.s(1, 1)), on("rust", add.s(5))), on("rust", add.s(2, 2))], on("rust", echo.s())
     )
@@ -229,30 +234,33 @@ def broken_chords():
     def on(worker, signature):
         return signature.set(queue=worker)
 
+    def of_body(result):
+        """Of the body alone: `get()` of the whole raises what a task of the header has raised."""
+        return got(app.AsyncResult(result.id))
+
     found = {}
     for failing in WORKERS:
         for last in WORKERS:
             body = on("python", total.s()).on_error(on("rust", told.s()))
             header = [on(failing, fail.s("value")), on(last, add.s(1, 1, delay=1))]
             result = chord(header, body).apply_async()
-            seen = got(result)
             failed_id = result.parent.results[0].id
             found[f"{failing} fails, {last} last"] = {
-                "got": seen.replace(failed_id, "<failed>"),
-                "raw": raw(result.id).replace(result.id, "<body>").replace(failed_id, "<failed>"),
+                "got": of_body(result).replace(failed_id, "<failed>"),
+                "raw": settled(result.id).replace(result.id, "<body>").replace(failed_id, "<failed>"),
             }
     steps = chain(on("rust", fail.s("value")), on("rust", add.s(1)))
     result = chord([steps, on("python", add.s(1, 1))], on("python", total.s())).apply_async()
-    found["chain fails"] = got(result)
+    found["chain fails"] = of_body(result)
     result = chord(
         [on("python", add.s(1, 1)), on("rust", add.s(1, 1)).set(expires=-1)], on("python", total.s())
     ).apply_async()
-    found["expired"] = got(result)
+    found["expired"] = of_body(result)
     result = chord(
         [on("rust", fail.s("value")), on("rust", add.s(1, 1))],
         group(on("python", total.s()), on("python", echo.s())),
     ).apply_async()
-    found["group as body"] = [got(member) for member in result.results]
+    found["group as body"] = [of_body(member) for member in result.results]
     left = [found.decode() for found in store().keys("celery-taskset-meta-*")]
     found["sizes left"] = [name for name in left if name.endswith(".s")]
     return found
