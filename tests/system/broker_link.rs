@@ -63,15 +63,21 @@ async fn eventually_accepted(api: &Api, vhost: &Vhost, case: &str) {
 async fn a_wrong_password_or_virtual_host_is_a_503_at_once() {
     let vhost = Broker::shared().await.vhost("link").await;
     let address = vhost.address();
-    for url in [
-        format!("amqp://guest:se-cret@{address}/{}", vhost.name()),
-        format!("amqp://guest:guest@{address}/no_such_vhost"),
+    for (case, url) in [
+        (
+            "broker-wrong-password",
+            format!("amqp://guest:se-cret@{address}/{}", vhost.name()),
+        ),
+        (
+            "broker-vhost-missing",
+            format!("amqp://guest:guest@{address}/no_such_vhost"),
+        ),
     ] {
         let api = Api::start(By::Rust, &url, 5).await;
-        for case in ["first", "second"] {
+        for _ in 0..2 {
             let (status, took, queued) = ask(&api, &vhost, case).await;
-            assert_eq!((status, queued), (503, Vec::new()), "{url}");
-            assert!(took < Duration::from_secs(4), "{url}: {took:?}");
+            assert_eq!((status, queued), (503, Vec::new()), "{case}");
+            assert!(took < Duration::from_secs(4), "{case}: {took:?}");
         }
         assert!(!api.0.process.tail().contains("se-cret"));
     }
@@ -82,25 +88,33 @@ async fn a_cut_or_silent_link_never_loses_what_was_accepted() {
     let vhost = Broker::shared().await.vhost("link").await;
     let proxy = Proxy::start(vhost.address()).await;
     let api = Api::start(By::Rust, &vhost.amqp_url_at(proxy.port()), 5).await;
-    eventually_accepted(&api, &vhost, "normal").await;
+    eventually_accepted(&api, &vhost, "broker-link:normal").await;
 
     vhost.close_all_connections().await;
-    eventually_accepted(&api, &vhost, "connection-closed-by-broker-before-publish").await;
-    eventually_accepted(&api, &vhost, "next-after-reconnect").await;
+    eventually_accepted(
+        &api,
+        &vhost,
+        "broker-link:connection-closed-by-broker-before-publish",
+    )
+    .await;
+    eventually_accepted(&api, &vhost, "broker-link:next-after-reconnect").await;
 
     proxy.cut();
-    let (status, took, queued) = ask(&api, &vhost, "broker-gone").await;
+    let (status, took, queued) = ask(&api, &vhost, "broker-link:broker-gone").await;
     assert_eq!((status, queued), (503, Vec::new()));
     assert!(took < Duration::from_secs(4), "{took:?}");
     proxy.restore();
-    eventually_accepted(&api, &vhost, "broker-back").await;
+    eventually_accepted(&api, &vhost, "broker-link:broker-back").await;
 
     proxy.silence();
-    for case in ["broker-hangs-bytes-swallowed", "broker-hangs-second"] {
+    for case in [
+        "broker-link:broker-hangs-bytes-swallowed",
+        "broker-link:broker-hangs-second",
+    ] {
         let (status, took, queued) = ask(&api, &vhost, case).await;
         assert_eq!((status, queued), (503, Vec::new()), "{case}");
         assert!(took < Duration::from_secs(4), "{case}: {took:?}");
     }
     proxy.restore();
-    eventually_accepted(&api, &vhost, "after-hang").await;
+    eventually_accepted(&api, &vhost, "broker-link:after-hang").await;
 }

@@ -4,6 +4,5 @@
 mod corpus;
 mod outage;
 mod program;
-mod recorded;
 mod redis_tap;
 mod running;

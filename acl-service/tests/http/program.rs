@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use acl_service::VARIABLES;
+use harness::recorded::STATION;
 use harness::{Process, Redis, Signal, eventually, free_port};
-
-use crate::recorded::STATION;
 
 const BOUND: Duration = Duration::from_secs(10);
 

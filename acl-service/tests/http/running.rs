@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use acl_service::{RedisAllowList, router};
+use harness::recorded::Answer;
 use service_kit::http::{self, Limits};
 use service_kit::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-
-use crate::recorded::Answer;
 
 /// Ends with its test.
 pub(crate) struct Running {

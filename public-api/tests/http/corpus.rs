@@ -1,16 +1,15 @@
 //! Every recorded request to the Python service, sent to ours.
 
-use std::collections::BTreeMap;
-
 use celery_protocol::{Message, Value, json};
+use harness::recorded::{self, Answer, STATION, text};
+use harness::{Books, adr};
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::deviations::{self, Deviation, deviate, deviation};
-use crate::recorded::{self, Answer, STATION};
+use crate::deviations::{self, deviate, deviation};
+use crate::enqueued;
 use crate::recorder::{Running, TIMEOUT};
 use crate::requests::complete;
-use crate::{enqueued, outage, program};
 
 /// What a request leads to: the answers on its connection, and the arguments of what is enqueued.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,62 +22,52 @@ pub(crate) struct Outcome {
 async fn every_recorded_request() {
     let rows = recorded::rows("public-api-http.jsonl");
     let service = Running::start().await;
-    let mut same = 0;
-    let mut deviating: BTreeMap<Deviation, usize> = BTreeMap::new();
-    let mut elsewhere = Vec::new();
-    let mut failures = Vec::new();
+    let mut books = Books::default();
+    let mut listed = deviations::cases();
     for row in &rows {
-        let case = row["case"].as_str().unwrap();
+        let case = text(row, "case");
         let Some(request) = row["request"].as_str() else {
-            elsewhere.push(case);
+            without_request(&mut books, &service, &rows, row).await;
             continue;
         };
-        let outcome = ask(&service, case, &complete(case, request)).await;
-        let mut expected = recorded_outcome(row);
+        let ours = ask(&service, case, &complete(case, request)).await;
+        let as_recorded = recorded_outcome(row);
         match deviation(case) {
-            None => same += 1,
+            None => books.same(case, format!("{as_recorded:?}"), format!("{ours:?}")),
             Some(deviation) => {
-                *deviating.entry(deviation).or_default() += 1;
-                let as_recorded = expected.clone();
+                let mut expected = as_recorded.clone();
                 deviate(deviation, case, &mut expected);
                 assert_ne!(expected, as_recorded, "{case} does not deviate");
+                let decision = deviation.decision();
+                books.deviates(case, decision, format!("{expected:?}"), format!("{ours:?}"));
+                listed.remove(case);
             }
         }
-        if outcome != expected {
-            failures.push(format!("{case}\n  expected {expected:?}\n  got      {outcome:?}"));
-        }
     }
-    let count = same + deviating.values().sum::<usize>();
-    println!(
-        "public-api-http.jsonl: {} lines, {count} requests sent: {same} answered to the byte, {deviating:?}",
-        rows.len()
+    books.close("public-api-http.jsonl", rows.len());
+    assert!(listed.is_empty(), "no such cases: {listed:?}");
+}
+
+/// Rows that are messages, or outages and bodies that other tests play.
+async fn without_request(books: &mut Books, service: &Running, rows: &[Json], row: &Json) {
+    let case = text(row, "case");
+    let confirmed = adr(
+        23,
+        "200 only for what the broker holds, else 503 in JSON within 3 s",
     );
-    println!(
-        "public-api-http.jsonl: {} lines held by other tests: {elsewhere:?}",
-        elsewhere.len()
-    );
-    println!(
-        "of these by the system tests, with a real broker: {:?}",
-        outage::OF_THE_BROKER
-    );
-    assert!(
-        failures.is_empty(),
-        "{} of {count} differ:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
-    let mut held = [
-        enqueued::RECORDED,
-        program::BROKER_AWAY,
-        outage::OF_THE_BROKER,
-        outage::LARGE_BODIES,
-    ]
-    .concat();
-    held.sort_unstable();
-    elsewhere.sort_unstable();
-    assert_eq!(elsewhere, held);
-    assert_eq!(count + elsewhere.len(), rows.len());
-    assert_eq!(deviations::count(), count - same);
+    let of_a_broker =
+        case.starts_with("broker-link:") || matches!(case, "broker-wrong-password" | "broker-vhost-missing");
+    if case.starts_with(enqueued::RECORDED) {
+        let (recorded, ours) = enqueued::compared(service, rows, row).await;
+        books.same(case, recorded, ours);
+    } else if of_a_broker {
+        books.held(case, "tests/system/broker_link.rs", confirmed);
+    } else if case.starts_with("broker-") {
+        books.held(case, "public-api/tests/http/program.rs", confirmed);
+    } else {
+        let too_large = adr(22, "a body over 64 KiB: 413");
+        books.held(case, "public-api/tests/http/outage.rs", too_large);
+    }
 }
 
 async fn ask(service: &Running, case: &str, request: &[u8]) -> Outcome {

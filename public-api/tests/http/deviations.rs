@@ -1,12 +1,14 @@
 //! Where our answers differ from the recorded ones, case by case.
 
+use std::collections::BTreeSet;
+
 use celery_protocol::Value;
+use harness::{Decision, adr, recorded};
 
 use crate::corpus::Outcome;
-use crate::recorded;
 
 /// Why an answer, or what is enqueued, differs from the recording.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Deviation {
     /// Errors are JSON; status and `Allow` are Python's.
     ErrorInJson,
@@ -30,6 +32,27 @@ pub(crate) enum Deviation {
     Malformed,
     /// A connection stays open for the next request.
     KeptAlive,
+}
+
+impl Deviation {
+    pub(crate) fn decision(self) -> Decision {
+        match self {
+            Self::ErrorInJson => adr(19, "errors are JSON"),
+            Self::NotJson => adr(19, "a body that is no JSON: 400 in JSON, saying what is wrong"),
+            Self::NotAnObject => adr(19, "JSON that is no object: 400, not 500"),
+            Self::NotAString => adr(19, "a callback_url that is no text: 400, not accepted and lost"),
+            Self::Head => adr(20, "HEAD enqueues nothing"),
+            Self::TooLong => adr(22, "a token or URL over 16 KiB: 414"),
+            Self::BodyTooLarge => adr(22, "a body over 64 KiB: 413"),
+            Self::RawUtf8 => adr(21, "raw UTF-8 in path and query is UTF-8"),
+            Self::Headers => adr(
+                22,
+                "too many or too long headers: 431 as in Python, without its page",
+            ),
+            Self::Malformed => adr(36, "what is no HTTP is refused with 400"),
+            Self::KeptAlive => adr(36, "a connection stays open for the next request"),
+        }
+    }
 }
 
 /// The deviating cases. A case that is not here is answered to the byte.
@@ -210,9 +233,10 @@ const MALFORMED: &[&str] = &[
     "proto-header-no-colon",
 ];
 
-/// How many cases deviate.
-pub(crate) fn count() -> usize {
-    DEVIATIONS.iter().map(|(_, cases)| cases.len()).sum::<usize>() + NOT_JSON.len()
+/// Every deviating case.
+pub(crate) fn cases() -> BTreeSet<&'static str> {
+    let listed = DEVIATIONS.iter().flat_map(|(_, cases)| *cases).copied();
+    listed.chain(NOT_JSON.iter().map(|(case, _)| *case)).collect()
 }
 
 /// Why a case deviates, if it does.

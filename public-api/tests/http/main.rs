@@ -6,7 +6,5 @@ mod deviations;
 mod enqueued;
 mod outage;
 mod program;
-#[path = "../../../acl-service/tests/http/recorded.rs"]
-mod recorded;
 mod recorder;
 mod requests;

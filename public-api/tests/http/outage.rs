@@ -1,24 +1,8 @@
 //! The queue away, and bodies that nobody wants.
 
-use crate::recorded::{self, STATION};
+use harness::recorded::{self, STATION};
+
 use crate::recorder::Running;
-
-/// Recorded with a broker in use or in trouble; the system tests hold them, with a real one.
-pub(crate) const OF_THE_BROKER: &[&str] = &[
-    "broker-wrong-password",
-    "broker-vhost-missing",
-    "broker-link:normal",
-    "broker-link:connection-closed-by-broker-before-publish",
-    "broker-link:next-after-reconnect",
-    "broker-link:broker-gone",
-    "broker-link:broker-back",
-    "broker-link:broker-hangs-bytes-swallowed",
-    "broker-link:broker-hangs-second",
-    "broker-link:after-hang",
-];
-
-/// Python takes them; here they are refused.
-pub(crate) const LARGE_BODIES: &[&str] = &["API body of 10 MB", "API body of 50 MB"];
 
 #[tokio::test]
 async fn a_queue_that_is_away_is_a_503_that_says_when_to_come_back() {
@@ -40,7 +24,7 @@ async fn a_queue_that_is_away_is_a_503_that_says_when_to_come_back() {
     assert_eq!(service.queue.take(), Vec::new());
 }
 
-/// Rows "API body of …": refused before the body is sent.
+/// Rows "API body of 10 MB" and "API body of 50 MB": Python takes them; refused before the body is sent.
 #[tokio::test]
 async fn a_large_body_is_refused_unread() {
     let service = Running::start().await;

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use celery_protocol::{Message, TaskCall};
+use harness::recorded::Answer;
 use public_api::{Authorize, TaskQueue, Unavailable, router};
 use service_kit::http::{self, Limits};
 use service_kit::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-
-use crate::recorded::Answer;
 
 /// What the service gives a request to be answered in.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,6 +1,6 @@
 //! Recorded requests in full: long ones were recorded in short.
 
-use crate::recorded::{self, STATION};
+use harness::recorded::{self, STATION};
 
 /// The bytes of a recorded request.
 pub(crate) fn complete(case: &str, request: &str) -> Vec<u8> {

@@ -8,6 +8,7 @@
     reason = "a harness fails the test by panicking, with a message"
 )]
 
+mod books;
 mod broker;
 mod erlang;
 mod eventually;
@@ -21,10 +22,12 @@ mod proxy;
 pub mod python;
 mod received;
 mod receiver;
+pub mod recorded;
 mod redis_server;
 mod reply;
 mod vhost;
 
+pub use books::{Books, Decision, adr};
 pub use broker::Broker;
 pub use eventually::eventually;
 pub use guard::Scratch;

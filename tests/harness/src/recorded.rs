@@ -1,21 +1,26 @@
-//! Requests and answers as they were recorded from the Flask services (`*-http.jsonl`).
+//! What was recorded of the Python services (tests/golden/*.jsonl): its rows, and the HTTP requests and answers in them.
 
 use serde_json::Value;
 
 /// The station of nearly every recorded request.
-pub(crate) const STATION: &str = "a0b1c2d3-e4f5-4678-9abc-def012345678";
+pub const STATION: &str = "a0b1c2d3-e4f5-4678-9abc-def012345678";
 
 /// The lines of a file in tests/golden.
-pub(crate) fn rows(file: &str) -> Vec<Value> {
-    let path = format!("{}/../tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+pub fn rows(file: &str) -> Vec<Value> {
+    let path = format!("{}/../golden/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{path}: {error}: {line}")))
         .collect()
 }
 
+/// A text column of a row; empty if there is none.
+pub fn text<'r>(row: &'r Value, name: &str) -> &'r str {
+    row[name].as_str().unwrap_or_default()
+}
+
 /// The bytes behind a recorded text: `\xe9` stands for a byte that is no UTF-8.
-pub(crate) fn bytes(recorded: &str) -> Vec<u8> {
+pub fn bytes(recorded: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(recorded.len());
     let mut rest = recorded;
     while let Some((before, after)) = rest.split_once("\\x") {
@@ -40,30 +45,33 @@ pub(crate) fn bytes(recorded: &str) -> Vec<u8> {
 
 /// An answer, recorded or received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// `None`: not HTTP/1.
-    pub(crate) status: Option<u16>,
-    pub(crate) content_type: Option<String>,
+    pub status: Option<u16>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
     /// The methods in `Allow`, sorted: Flask's order varies.
-    pub(crate) allow: Vec<String>,
-    pub(crate) location: Option<String>,
-    pub(crate) retry_after: Option<String>,
-    pub(crate) content_length: Option<usize>,
-    pub(crate) body: String,
+    pub allow: Vec<String>,
+    /// `Location`.
+    pub location: Option<String>,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
+    /// `Content-Length`.
+    pub content_length: Option<usize>,
+    /// What came after the head; bytes that are no UTF-8 are U+FFFD.
+    pub body: String,
 }
 
 impl Answer {
     /// From the columns of a row.
-    pub(crate) fn recorded(row: &Value) -> Self {
+    pub fn recorded(row: &Value) -> Self {
         let headers: Vec<&str> = row["headers"]
             .as_array()
             .into_iter()
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        let status = row["status"]
-            .as_u64()
-            .map(|status| u16::try_from(status).unwrap());
+        let status = row["status"].as_u64().map(status_code);
         Self::new(
             status,
             &headers,
@@ -72,12 +80,16 @@ impl Answer {
     }
 
     /// The last answer on a connection.
-    pub(crate) fn received(bytes: &[u8]) -> Self {
-        Self::all(bytes).pop().unwrap()
+    pub fn received(bytes: &[u8]) -> Self {
+        let answers = Self::all(bytes);
+        let Some(answer) = answers.last() else {
+            panic!("no answer in {bytes:?}")
+        };
+        answer.clone()
     }
 
     /// All answers on a connection, without those that only say "go on".
-    pub(crate) fn all(bytes: &[u8]) -> Vec<Self> {
+    pub fn all(bytes: &[u8]) -> Vec<Self> {
         let text = String::from_utf8_lossy(bytes);
         let mut rest = text.as_ref();
         let mut answers = Vec::new();
@@ -121,12 +133,14 @@ impl Answer {
     }
 
     /// The same answer with the error page replaced by our error in JSON.
-    pub(crate) fn with_json_error(&self, message: &str) -> Self {
+    #[must_use]
+    pub fn with_json_error(&self, message: &str) -> Self {
         self.with_json(self.status, &serde_json::json!({ "error": message }))
     }
 
     /// The same answer with this JSON.
-    pub(crate) fn with_json(&self, status: Option<u16>, body: &Value) -> Self {
+    #[must_use]
+    pub fn with_json(&self, status: Option<u16>, body: &Value) -> Self {
         let body = format!("{body}\n");
         Self {
             status,
@@ -138,7 +152,8 @@ impl Answer {
     }
 
     /// The same answer as it would be to HEAD.
-    pub(crate) fn without_body(&self) -> Self {
+    #[must_use]
+    pub fn without_body(&self) -> Self {
         Self {
             body: String::new(),
             ..self.clone()
@@ -146,14 +161,18 @@ impl Answer {
     }
 }
 
+fn status_code(status: u64) -> u16 {
+    u16::try_from(status).unwrap_or_else(|_| panic!("{status} is no status code"))
+}
+
 /// What the HTTP server itself, not the service, answers to a request that it cannot read.
-pub(crate) fn refusal(status: u16) -> Answer {
+pub fn refusal(status: u16) -> Answer {
     let mut answer = Answer::new(Some(status), &[], String::new());
     answer.content_length = Some(0);
     answer
 }
 
 /// The methods in a value of `Allow`.
-pub(crate) fn methods(allow: &str) -> Vec<String> {
+pub fn methods(allow: &str) -> Vec<String> {
     allow.split(", ").map(str::to_owned).collect()
 }
