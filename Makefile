@@ -1,8 +1,9 @@
 # Every command of the project. `make run` and `make demo` need Rust and a C compiler; `make test` sets up the rest.
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 60
 
-.PHONY: run demo setup test lint fmt
+.PHONY: run demo setup test lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -23,3 +24,9 @@ lint:
 
 fmt:
 	$(CARGO) fmt --all
+
+fuzz: ## every fuzz target for FUZZ_SECONDS; needs what docs/FUZZING.md says
+	fuzz/seed
+	for target in message typed_json iso8601 callback_url; do \
+		$(CARGO) +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -dict=fuzz/dictionaries/$$target.dict || exit 1; \
+	done
