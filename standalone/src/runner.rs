@@ -195,7 +195,9 @@ fn log_end(request: &Request, outcome: &Outcome, runtime: Duration) {
         Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
         // Said when it happened.
         Outcome::TimedOut(_) => {}
-        Outcome::Retried { .. } => tracing::error!("Task {task} asked for a retry, which standalone does not do"),
+        Outcome::Retried { .. } => {
+            tracing::error!("Task {task} asked for a retry, which standalone does not do");
+        }
         Outcome::Ignored => tracing::info!("Task {task} ignored"),
         Outcome::Rejected { requeue, reason } => {
             tracing::warn!("Task {task} reject requeue={requeue}: {reason}");

@@ -15,7 +15,7 @@ use crate::services::Api;
 pub(crate) const TOKEN: &str = "validDriverToken-0001";
 
 /// How long callbacks and records may take to come after the last request.
-pub(crate) const SETTLE: Duration = Duration::from_secs(60);
+pub(crate) const SETTLE: Duration = Duration::from_mins(1);
 
 /// What the API answered to each request.
 #[derive(Debug, Default)]

@@ -59,11 +59,11 @@ impl Case {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_eight_combinations_do_the_same() {
     let mut played = 0;
-    for cast in Cast::all() {
+    for players in Cast::all() {
         let start = Instant::now();
-        play(cast).await;
+        play(players).await;
         println!(
-            "{cast}: all cases as expected, {:.1} s",
+            "{players}: all cases as expected, {:.1} s",
             start.elapsed().as_secs_f64()
         );
         played += 1;
@@ -71,13 +71,13 @@ async fn all_eight_combinations_do_the_same() {
     assert_eq!(played, 8);
 }
 
-async fn play(cast: Cast) {
+async fn play(players: Cast) {
     let vhost = Broker::shared().await.vhost("matrix").await;
-    let stack = Stack::start(cast, vhost).await;
+    let stack = Stack::start(players, vhost).await;
     let broker_url = stack.vhost.amqp_url();
     let (expired_api, hasty_api) = join!(
-        Api::start(cast.api, &broker_url, 0),
-        Api::start(cast.api, &broker_url, HASTY_SECONDS)
+        Api::start(players.api, &broker_url, 0),
+        Api::start(players.api, &broker_url, HASTY_SECONDS)
     );
 
     let mut cases = Vec::new();
@@ -115,26 +115,26 @@ async fn play(cast: Cast) {
     "http://localhost/callback".clone_into(&mut case.callback_url);
     cases.push(case);
 
-    allow(&stack, cast, &cases).await;
+    allow(&stack, players, &cases).await;
     join_all(cases.iter().map(|case| {
         let api = if case.name == "expired" {
             &expired_api
         } else {
             &stack.api
         };
-        request(api, case, cast)
+        request(api, case, players)
     }))
     .await;
-    check(&stack, cast, &cases).await;
+    check(&stack, players, &cases).await;
 
-    burst(&stack, cast).await;
-    acl_frozen(&stack, &hasty_api, cast).await;
-    acl_gone(stack, cast).await;
+    burst(&stack, players).await;
+    acl_frozen(&stack, &hasty_api, players).await;
+    acl_gone(stack, players).await;
 }
 
 /// Puts the token onto the allow-list of every station that shall be allowed, a few at a time: what the ACL service
 /// does with a burst is not asked here.
-async fn allow(stack: &Stack, cast: Cast, cases: &[Case]) {
+async fn allow(stack: &Stack, players: Cast, cases: &[Case]) {
     let allowed = cases
         .iter()
         .filter(|case| case.expected.status == Some("allowed"));
@@ -147,12 +147,12 @@ async fn allow(stack: &Stack, cast: Cast, cases: &[Case]) {
         assert_eq!(
             (answer.status, answer.text().as_str()),
             (200, "{\"num_added\":1}\n"),
-            "{cast}"
+            "{players}"
         );
     }
 }
 
-async fn request(api: &Api, case: &Case, cast: Cast) {
+async fn request(api: &Api, case: &Case, players: Cast) {
     let token = case.expected.token;
     let answer = if case.name == "POST with JSON" {
         http::post_json(
@@ -169,15 +169,15 @@ async fn request(api: &Api, case: &Case, cast: Cast) {
     assert_eq!(
         shown,
         (200, Some("application/json"), ACCEPTED.to_owned()),
-        "{cast}: {}",
+        "{players}: {}",
         case.name
     );
 }
 
 /// Each case has its one callback and its one record, and they are what they shall be.
-async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
+async fn check(stack: &Stack, players: Cast, cases: &[Case]) {
     let recorded = cases.iter().filter(|case| case.expected.status.is_some()).count();
-    let records = eventually(format!("{cast}: {recorded} audit records"), WAIT, || async {
+    let records = eventually(format!("{players}: {recorded} audit records"), WAIT, || async {
         let mut records = stack.redis.audit_records().await;
         records.retain(|record| {
             cases
@@ -197,7 +197,7 @@ async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
         assert_eq!(
             calls,
             usize::from(case.expected.called_back),
-            "{cast}: {}",
+            "{players}: {}",
             case.name
         );
     }
@@ -212,26 +212,26 @@ async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
         let Some(status) = expected.status else { continue };
         if expected.called_back {
             let callback = &callbacks[station][0];
-            assert_eq!(callback.method, "POST", "{cast}: {name}");
+            assert_eq!(callback.method, "POST", "{players}: {name}");
             assert_eq!(
                 stack.receiver.url(&callback.target),
                 *callback_url,
-                "{cast}: {name}"
+                "{players}: {name}"
             );
             let body = format!(
                 "{{\"station_id\": \"{station}\", \"driver_token\": \"{token}\", \"status\": \"{status}\"}}"
             );
-            assert_eq!(String::from_utf8_lossy(&callback.body), body, "{cast}: {name}");
+            assert_eq!(String::from_utf8_lossy(&callback.body), body, "{players}: {name}");
             assert_eq!(
                 callback.header("content-type"),
                 Some("application/json"),
-                "{cast}: {name}"
+                "{players}: {name}"
             );
         }
         let record = records
             .iter()
             .find(|record| record.field("station_id") == *station)
-            .unwrap_or_else(|| panic!("{cast}: {name} is not recorded"));
+            .unwrap_or_else(|| panic!("{players}: {name} is not recorded"));
         let fields: BTreeMap<&str, &str> = record
             .fields
             .iter()
@@ -244,7 +244,7 @@ async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
             ("callback_status", expected.callback_status),
             ("callback_url", callback_url.as_str()),
         ]);
-        assert_eq!(fields, wanted, "{cast}: {name}");
+        assert_eq!(fields, wanted, "{players}: {name}");
         let start_ns = record
             .key
             .strip_prefix("log:authorize:")
@@ -252,34 +252,34 @@ async fn check(stack: &Stack, cast: Cast, cases: &[Case]) {
         assert!(start_ns.is_some_and(|ns| ns.len() == 19 && ns.bytes().all(|b| b.is_ascii_digit())));
         assert!(
             record.key.ends_with(&format!(":{station}:{token}")),
-            "{cast}: {}",
+            "{players}: {}",
             record.key
         );
     }
 }
 
 /// 200 requests at once are all accepted, called back once and recorded once.
-async fn burst(stack: &Stack, cast: Cast) {
+async fn burst(stack: &Stack, players: Cast) {
     let cases: Vec<Case> = (0..200)
         .map(|n| Case::new("burst", stack, &format!("/burst?n={n}"), verdict("allowed")))
         .collect();
-    allow(stack, cast, &cases).await;
-    join_all(cases.iter().map(|case| request(&stack.api, case, cast))).await;
-    check(stack, cast, &cases).await;
+    allow(stack, players, &cases).await;
+    join_all(cases.iter().map(|case| request(&stack.api, case, players))).await;
+    check(stack, players, &cases).await;
 }
 
 /// An ACL service that does not answer: `unknown` when the time is up.
-async fn acl_frozen(stack: &Stack, hasty_api: &Api, cast: Cast) {
+async fn acl_frozen(stack: &Stack, hasty_api: &Api, players: Cast) {
     let case = Case::new("ACL silent", stack, "/acl-silent", verdict("unknown"));
     stack.acl.0.process.signal_group(Signal::STOP);
-    request(hasty_api, &case, cast).await;
-    check(stack, cast, std::slice::from_ref(&case)).await;
+    request(hasty_api, &case, players).await;
+    check(stack, players, std::slice::from_ref(&case)).await;
     stack.acl.0.process.signal_group(Signal::CONT);
 }
 
 /// An ACL service that is gone: Python loses the request, ours says `unknown` (docs/MIGRATION.md).
-async fn acl_gone(stack: Stack, cast: Cast) {
-    let expected = match cast.worker {
+async fn acl_gone(stack: Stack, players: Cast) {
+    let expected = match players.worker {
         By::Rust => verdict("unknown"),
         By::Python => Expected {
             status: None,
@@ -289,12 +289,12 @@ async fn acl_gone(stack: Stack, cast: Cast) {
     };
     let case = Case::new("ACL down", &stack, "/acl-down", expected);
     stack.acl.0.process.kill();
-    request(&stack.api, &case, cast).await;
-    if cast.worker == By::Python {
+    request(&stack.api, &case, players).await;
+    if players.worker == By::Python {
         stack
             .worker
             .wait_for_line("raised unexpected: ConnectionError", WAIT)
             .await;
     }
-    check(&stack, cast, std::slice::from_ref(&case)).await;
+    check(&stack, players, std::slice::from_ref(&case)).await;
 }

@@ -12,6 +12,9 @@ const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 const API: &str = env!("CARGO_BIN_EXE_test-public-api");
 const ACL: &str = env!("CARGO_BIN_EXE_test-acl-service");
 
+/// Environment variables of a program.
+type Variables = &'static [(&'static str, &'static str)];
+
 /// Runs to the end; the exit code and all output.
 async fn ended(process: Process) -> (Option<i32>, String) {
     let status = process.wait_exit(WAIT).await;
@@ -31,7 +34,7 @@ async fn an_unknown_flag_is_refused() {
 
 #[tokio::test]
 async fn every_bad_variable_is_named_at_once_and_nothing_connects() {
-    let bad: [(&str, &[(&str, &str)], &[&str]); 3] = [
+    let bad: [(&str, Variables, &[&str]); 3] = [
         (
             WORKER,
             &[

@@ -12,7 +12,7 @@ use crate::services::{By, Cast, Stack, worker};
 
 const REQUESTS: usize = 500;
 const TOKEN: &str = "validDriverToken-0001";
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_share_a_queue_and_answer_each_request_once() {

@@ -75,7 +75,7 @@ pub struct AuditLog<S> {
 }
 
 impl<S: AuditSink> AuditLog<S> {
-    /// `part` tells whether the sink takes records; it is not ready until it has taken one, or [`AuditLog::watch`] has
+    /// `part` tells whether the sink takes records; it is not ready until it has taken one, or [`AuditLog::wait`] has
     /// reached it.
     pub fn new(sink: S, part: Part) -> Self {
         Self {
