@@ -86,14 +86,19 @@ impl Canvas<'_> {
     /// When one of them is no signature. Nothing shall be sent then.
     pub(crate) fn after_success(&self, result: &Value) -> Result<Plan, CanvasError> {
         let embed = &self.parent.embed;
+        let callbacks = embed.callbacks.as_deref().unwrap_or_default();
+        let chain = embed.chain.as_deref().unwrap_or_default();
+        if callbacks.is_empty() && chain.is_empty() {
+            return Ok(Plan::default());
+        }
         let mut run = Run::new(*self);
         let args = std::slice::from_ref(result);
         let mut options = self.lineage();
         options.insert("priority", Value::None);
-        match embed.callbacks.as_deref() {
-            None | Some([]) => {}
-            Some([callback]) => run.apply_to_trail(&Sig::read(callback)?, args, &options)?,
-            Some(callbacks) => {
+        match callbacks {
+            [] => {}
+            [callback] => run.apply_to_trail(&Sig::read(callback)?, args, &options)?,
+            callbacks => {
                 let callbacks = callbacks.iter().map(Sig::read).collect::<Result<Vec<_>, _>>()?;
                 let (groups, tasks): (Vec<_>, Vec<_>) = callbacks
                     .into_iter()
@@ -106,7 +111,7 @@ impl Canvas<'_> {
                 }
             }
         }
-        if let Some([rest @ .., next]) = embed.chain.as_deref() {
+        if let [rest @ .., next] = chain {
             let rest = rest.iter().cloned().map(Value::from).collect();
             options.insert("chain", Value::List(rest));
             run.apply_to_trail(&Sig::read(next)?, args, &options)?;

@@ -3,7 +3,7 @@
 //! A message that is due in n seconds carries n as binary digits in its routing key. Level 27 to 0 each keep it for
 //! their power of two of seconds, or pass it on at once, as their digit says.
 
-use celery_protocol::{FieldTable, TaskCall, iso8601};
+use celery_protocol::{FieldTable, IsoTime, TaskCall, iso8601};
 use jiff::Timestamp;
 
 use crate::declaration::Declaration;
@@ -87,7 +87,8 @@ pub(crate) fn bindings(queue: &Queue) -> Vec<Declaration> {
 /// task; the worker that gets it at once holds it for the rest.
 pub(crate) fn delay(call: &TaskCall, now: Timestamp) -> Option<u32> {
     let eta = iso8601::parse(call.eta.as_deref()?).ok()?.timestamp();
-    let seconds = eta.duration_since(now).as_secs();
+    // A countdown has been added to the same microseconds.
+    let seconds = eta.duration_since(IsoTime::from(now).timestamp()).as_secs();
     (seconds >= 1).then(|| u32::try_from(seconds).unwrap_or(LONGEST).min(LONGEST))
 }
 

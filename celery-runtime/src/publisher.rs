@@ -246,6 +246,10 @@ impl Publisher {
 }
 
 impl Open {
+    fn is_connected(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+
     /// Declares the destination's queue, or looks for its exchange, the first time that it is used: a message to
     /// an exchange that is not there would end the channel for all others.
     async fn make_sure_of(&self, destination: &Destination, is_declared: bool) -> Result<(), PublishError> {
@@ -357,11 +361,12 @@ async fn watch_over(shared: &Shared, open: &Open, link: &watch::Sender<Link>) ->
                     tracing::info!("the broker takes messages again");
                     link.send_replace(Link::Up(open.clone()));
                 }
-                Some(Event::Error(error)) => return error.to_string(),
+                // A refused declaration ends a channel of its own, nothing else.
+                Some(Event::Error(error)) if !open.is_connected() => return error.to_string(),
                 None => return "the connection was closed".to_owned(),
                 Some(_) => {}
             },
-            _ = health.tick() => if !open.channel.status().connected() {
+            _ = health.tick() => if !open.is_connected() {
                 return "the channel was closed".to_owned();
             },
         }

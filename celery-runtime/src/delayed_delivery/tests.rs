@@ -186,6 +186,9 @@ fn less_than_a_second_is_no_delay_and_nine_years_are_cut() {
         delay(&call, now)
     };
     assert_eq!(due(SignedDuration::from_millis(999)), None);
+    let between = now + SignedDuration::from_nanos(999);
+    let countdown = TaskCall::new("demo.add", "42", &sender).with_countdown(1.0, between);
+    assert_eq!(delay(&countdown, between), Some(1));
     assert_eq!(due(SignedDuration::from_secs(-5)), None);
     assert_eq!(due(SignedDuration::from_millis(1999)), Some(1));
     assert_eq!(due(SignedDuration::from_hours(24 * 365 * 9)), Some(LONGEST));

@@ -1,0 +1,113 @@
+//! Rate limits, time limits and expected failures.
+
+use std::time::Duration;
+
+use celery_protocol::Value;
+use jiff::SignedDuration;
+
+use crate::log;
+use crate::rig::{Rig, vhost};
+
+/// 2/s: one at once, then one every half second. Those that wait are unacked, and do not stand in the way of others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limit_spaces_runs_out() {
+    let mut rig = Rig::start(vhost("rate").await, |config| config.concurrency = 1).await;
+    rig.python("for n in range(4): limited(n).delay()\necho('others').delay()")
+        .await;
+    let first = rig.run().await;
+    assert_eq!(
+        (first.message.task.as_str(), first.args()),
+        ("demo.limited", &[Value::from(0)][..])
+    );
+    let others = rig.run().await;
+    assert_eq!(others.message.task, "demo.echo", "what is not limited goes past");
+    rig.queue_is("celery", 0, 3).await;
+    let mut before = first.at;
+    for n in 1..4 {
+        let run = rig.run().await;
+        assert_eq!(run.args(), [Value::from(n)], "in the order of arrival");
+        let gap = run.at.duration_since(before);
+        assert!(
+            gap >= SignedDuration::from_millis(480),
+            "run {n} came after {gap}"
+        );
+        before = run.at;
+    }
+    rig.queue_is("celery", 0, 0).await;
+    rig.stopped().await;
+}
+
+/// What waits for its turn goes back to the queue when the worker stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limited_message_returns_at_a_shutdown() {
+    let mut rig = Rig::start(vhost("rate-stop").await, |_| {}).await;
+    rig.python("for n in range(8): limited(n).delay()").await;
+    rig.run().await;
+    rig.queue_is("celery", 0, 7).await;
+    let vhost = rig.stopped().await;
+    let depth = vhost.queue("celery").await;
+    assert!(depth.unacked == 0 && depth.ready >= 5, "{depth:?}");
+}
+
+/// The message's limits, given by the caller, go before the task's. The soft one is for the task to heed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soft_limit_tells_the_task() {
+    let mut rig = Rig::start(vhost("soft").await, |_| {}).await;
+    let id = rig
+        .python("print(sleep().apply_async(soft_time_limit=1, time_limit=50).id)")
+        .await;
+    let id = id.trim();
+    rig.run_of("demo.sleep").await;
+    rig.logged("raised unexpected: SoftTimeLimitExceeded()", id).await;
+    let lines = log::lines("Soft time limit");
+    let expected = format!("WARNING/MainProcess] Soft time limit (1s) exceeded for demo.sleep[{id}]");
+    assert!(lines.contains(&expected), "{lines:?}");
+    rig.queue_is("celery", 0, 0).await;
+    rig.stopped().await;
+}
+
+/// A task that does not heed is dropped: it fails, its errbacks are called and its message is acked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hard_limit_ends_the_task() {
+    let mut rig = Rig::start(vhost("hard").await, |config| config.concurrency = 1).await;
+    let id = rig
+        .python(
+            "print(app.signature('demo.deaf').apply_async(\
+             soft_time_limit=0.5, time_limit=1.5, link=echo('never'), link_error=echo('timed out')).id)",
+        )
+        .await;
+    let id = id.trim();
+    let started = rig.run_of("demo.deaf").await;
+    let told = rig.run_of("demo.echo").await;
+    assert_eq!(told.args(), [Value::from(id), Value::from("timed out")]);
+    let took = told.at.duration_since(started.at);
+    assert!(
+        took >= SignedDuration::from_millis(1500) && took < SignedDuration::from_secs(30),
+        "{took}"
+    );
+    let lines = log::lines(&format!("demo.deaf[{id}]"));
+    for expected in [
+        format!("WARNING/MainProcess] Soft time limit (0.5s) exceeded for demo.deaf[{id}]"),
+        format!("ERROR/MainProcess] Hard time limit (1.5s) exceeded for demo.deaf[{id}]"),
+    ] {
+        assert!(lines.contains(&expected), "{expected}: {lines:?}");
+    }
+    rig.queue_is("celery", 0, 0).await;
+    rig.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expected_failure_is_no_error() {
+    let mut rig = Rig::start(vhost("throws").await, |_| {}).await;
+    let id = rig.python("print(known().delay().id)").await;
+    rig.run_of("demo.known").await;
+    let line = rig.logged("raised expected", id.trim()).await;
+    let expected = format!(
+        "INFO/MainProcess] Task demo.known[{}] raised expected: Exp('known')",
+        id.trim()
+    );
+    assert_eq!(line, expected);
+    rig.nothing_runs_for(Duration::from_millis(100)).await;
+    rig.queue_is("celery", 0, 0).await;
+    rig.stopped().await;
+}

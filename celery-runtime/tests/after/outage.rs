@@ -1,0 +1,110 @@
+//! What follows a task is held by the broker before the task's message is acked, whatever happens in between.
+
+use std::time::Duration;
+
+use celery_protocol::Value;
+use harness::{Broker, Proxy, eventually};
+use serde_json::json;
+
+use crate::rig::{Rig, WAIT, vhost};
+
+/// The broker is gone when the task ends. The run stays open until the callback is confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_stays_open_while_the_broker_is_away() {
+    let mut broker = Broker::start().await;
+    let mut rig = Rig::start(broker.vhost("away").await, |_| {}).await;
+    let id = rig
+        .python("print(gate().apply_async(link=echo('after')).id)")
+        .await;
+    assert_eq!(rig.run_of("demo.gate").await.message.id, id.trim());
+    broker.stop().await;
+    rig.gate.add_permits(1);
+    rig.logged("what follows tasks cannot be sent", "").await;
+    broker.start_again().await;
+    let after = rig.run().await;
+    assert_eq!(after.args(), [Value::None, Value::from("after")]);
+    assert_eq!(after.message.parent_id.as_deref(), Some(id.trim()));
+    rig.logged(" succeeded in ", id.trim()).await;
+    rig.queue_is("celery", 0, 0).await;
+    // Neither the task nor its callback comes twice: nothing was sent that was not confirmed.
+    rig.nothing_runs_for(Duration::from_millis(500)).await;
+    rig.stopped().await;
+}
+
+/// The line is cut between the end of the task and the confirmation, ten times.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_callback_is_lost_on_a_bad_line() {
+    let vhost = vhost("line").await;
+    let proxy = Proxy::start(vhost.address()).await;
+    let url = vhost.amqp_url_at(proxy.port());
+    let mut rig = Rig::start_at(vhost, url, |_| {}).await;
+    rig.python("for n in range(200): add(n, 0).apply_async(link=echo('from', n))")
+        .await;
+    let mut echoed = vec![0; 200];
+    let mut runs = 0;
+    while echoed.contains(&0) {
+        let run = rig.run().await;
+        if run.message.task == "demo.echo" {
+            let [Value::Int(result), _, Value::Int(number)] = run.args() else {
+                panic!("{run:?}")
+            };
+            assert_eq!(result, number);
+            echoed[usize::try_from(*number).expect("a small number")] += 1;
+        }
+        runs += 1;
+        if runs % 20 == 0 && runs <= 200 {
+            proxy.cut();
+            proxy.restore();
+        }
+    }
+    rig.queue_is("celery", 0, 0).await;
+    rig.stopped().await;
+}
+
+/// A queue that takes nothing holds the run open; when it is there anew, everything goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_holds_the_run_open() {
+    let vhost = vhost("full").await;
+    let full = json!({"x-max-length": 0, "x-overflow": "reject-publish"});
+    vhost.declare_queue("full", &full).await;
+    let mut rig = Rig::start(vhost, |_| {}).await;
+    let id = rig
+        .python("print(add(1, 2).apply_async(link=echo('x').set(queue='full')).id)")
+        .await;
+    rig.run_of("demo.add").await;
+    rig.logged(
+        "what follows tasks cannot be sent: the broker refused the message",
+        "",
+    )
+    .await;
+    rig.queue_is("celery", 0, 1).await;
+    rig.vhost.delete_queue("full").await;
+    rig.queue_is("full", 1, 0).await;
+    rig.queue_is("celery", 0, 0).await;
+    rig.logged(" succeeded in ", id.trim()).await;
+    rig.stopped().await;
+}
+
+/// A shutdown does not wait for ever: what could not be sent is not acked, and its task comes again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_send_is_not_acked_at_a_shutdown() {
+    let vhost = vhost("unsent").await;
+    let full = json!({"x-max-length": 0, "x-overflow": "reject-publish"});
+    vhost.declare_queue("full", &full).await;
+    let mut rig = Rig::start(vhost, |config| config.drain_timeout = Duration::from_secs(1)).await;
+    rig.python("add(1, 2).apply_async(link=echo('x').set(queue='full'))")
+        .await;
+    rig.run_of("demo.add").await;
+    rig.queue_is("celery", 0, 1).await;
+    let vhost = rig.stopped().await;
+    eventually("the message to be back", WAIT, || async {
+        let depth = vhost.queue("celery").await;
+        if (depth.ready, depth.unacked) == (1, 0) {
+            Ok(())
+        } else {
+            Err(format!("{depth:?}"))
+        }
+    })
+    .await;
+    assert!(vhost.get("celery", 1).await[0].redelivered);
+}

@@ -1,0 +1,293 @@
+//! A worker in this process whose tasks report what they do, and Python programs beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use celery_protocol::{TaskCall, TaskMessage, Value};
+use celery_runtime::{
+    DeliveryInfo, Exception, Producer, ProducerConfig, RateLimit, Registry, Request, Shutdown,
+    ShutdownHandle, Status, TaskError, TaskOptions, TaskResult, Worker, WorkerConfig, sender,
+};
+use harness::{Depth, Process, Vhost, eventually, python};
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::log;
+
+pub const WAIT: Duration = Duration::from_secs(60);
+
+/// A run as its task saw it.
+#[derive(Debug)]
+pub struct Seen {
+    pub message: TaskMessage,
+    pub delivery: DeliveryInfo,
+    pub at: Timestamp,
+}
+
+impl Seen {
+    pub fn args(&self) -> &[Value] {
+        self.message.positional().expect("a list of arguments")
+    }
+}
+
+pub struct Rig {
+    pub vhost: Vhost,
+    pub producer: Producer,
+    pub stop: ShutdownHandle,
+    /// Lets runs of `demo.gate` end, one per permit.
+    pub gate: Arc<Semaphore>,
+    url: String,
+    runs: mpsc::UnboundedReceiver<Seen>,
+    worker: JoinSet<u8>,
+}
+
+impl Rig {
+    pub async fn start(vhost: Vhost, set: impl FnOnce(&mut WorkerConfig)) -> Self {
+        let url = vhost.amqp_url();
+        Self::start_at(vhost, url, set).await
+    }
+
+    /// A rig whose worker reaches the broker by this URL.
+    pub async fn start_at(vhost: Vhost, url: String, set: impl FnOnce(&mut WorkerConfig)) -> Self {
+        log::keep();
+        let mut config = WorkerConfig::new(url.parse().expect("a broker URL"), "celery@rig");
+        config.drain_timeout = Duration::from_secs(5);
+        set(&mut config);
+        let queue = config.queues[0].clone();
+        let (report, runs) = mpsc::unbounded_channel();
+        let gate = Arc::new(Semaphore::new(0));
+        let (stop, shutdown) = Shutdown::manual();
+        let worker = Worker::new(config, tasks(&report, &gate));
+        let mut status = worker.status();
+        let mut running = JoinSet::new();
+        running.spawn(worker.run(shutdown));
+        tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
+            .await
+            .expect("the worker consumes in time")
+            .expect("the worker lives");
+        // Not before the worker, which declares the queue as it shall be.
+        let producer = Producer::start(ProducerConfig {
+            broker: vhost.amqp_url().parse().expect("a broker URL"),
+            queue,
+            deadline: Duration::from_secs(10),
+            name: "rig".to_owned(),
+        });
+        Self {
+            vhost,
+            producer,
+            stop,
+            gate,
+            url,
+            runs,
+            worker: running,
+        }
+    }
+
+    /// The next run that a task reported.
+    pub async fn run(&mut self) -> Seen {
+        tokio::time::timeout(WAIT, self.runs.recv())
+            .await
+            .expect("a run in time")
+            .expect("the worker lives")
+    }
+
+    /// The next run of this task.
+    pub async fn run_of(&mut self, task: &str) -> Seen {
+        loop {
+            let seen = self.run().await;
+            if seen.message.task == task {
+                return seen;
+            }
+        }
+    }
+
+    /// Asserts that no task runs for a while.
+    pub async fn nothing_runs_for(&mut self, time: Duration) {
+        if let Ok(seen) = tokio::time::timeout(time, self.runs.recv()).await {
+            panic!("{seen:?}");
+        }
+    }
+
+    pub async fn queue_is(&self, queue: &str, ready: u64, unacked: u64) {
+        eventually(
+            format!("{ready} ready and {unacked} unacked in {queue}"),
+            WAIT,
+            || async {
+                match self.vhost.find_queue(queue).await {
+                    Some(Depth {
+                        ready: r, unacked: u, ..
+                    }) if (r, u) == (ready, unacked) => Ok(()),
+                    depth => Err(format!("{depth:?}")),
+                }
+            },
+        )
+        .await;
+    }
+
+    /// Waits for a log line that contains both texts.
+    pub async fn logged(&self, text: &str, with: &str) -> String {
+        eventually(format!("a line with {text} and {with}"), WAIT, || async {
+            let lines = log::lines(text);
+            let found = lines.iter().find(|line| line.contains(with)).cloned();
+            found.ok_or_else(|| format!("{lines:?}"))
+        })
+        .await
+    }
+
+    /// Runs a Python program that knows the tasks of `tasks.py`; what it printed.
+    pub async fn python(&self, program: &str) -> String {
+        let program = format!("from tasks import *\n{program}");
+        let broker = self.vhost.amqp_url();
+        python::python(&program, &[("PYTHONPATH", DIRECTORY), ("BROKER", &broker)]).await
+    }
+
+    /// Starts a Python worker with the tasks of `tasks.py` on this queue.
+    pub async fn python_worker(&self, queue: &str) -> Process {
+        let worker = python::spawn(
+            "celery",
+            &[
+                "-A",
+                "tasks",
+                "worker",
+                "-P",
+                "solo",
+                "-Q",
+                queue,
+                "-l",
+                "INFO",
+                "-n",
+                "celery@python",
+            ],
+            &[("PYTHONPATH", DIRECTORY), ("BROKER", &self.vhost.amqp_url())],
+        );
+        worker.wait_for_line(" ready.", WAIT).await;
+        worker
+    }
+
+    pub fn call(task: &str, args: Vec<Value>) -> TaskCall {
+        TaskCall::new(task, Uuid::new_v4().to_string(), sender()).with_args(args)
+    }
+
+    pub async fn send(&self, call: &TaskCall) -> String {
+        self.producer.send(call).await.expect("the broker takes it");
+        call.id.clone()
+    }
+
+    /// Stops warmly; whether by then everything was settled, the queue says.
+    pub async fn stopped(mut self) -> Vhost {
+        self.stop.warm();
+        let ended = tokio::time::timeout(WAIT, self.worker.join_next())
+            .await
+            .expect("an end in time");
+        assert_eq!(ended.expect("a worker").expect("no panic in the worker"), 0);
+        self.producer.close().await;
+        self.vhost
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// Where `tasks.py` is.
+pub const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/after");
+
+pub async fn vhost(name: &str) -> Vhost {
+    harness::Broker::shared().await.vhost(name).await
+}
+
+fn tasks(report: &mpsc::UnboundedSender<Seen>, gate: &Arc<Semaphore>) -> Registry {
+    let mut registry = Registry::new();
+    let mut add = |options: TaskOptions, task: fn(Request) -> TaskResult| {
+        let report = report.clone();
+        registry.register(options, move |request| {
+            seen(&report, &request);
+            async move { task(request) }
+        });
+    };
+    let named = TaskOptions::named;
+    add(named("demo.echo"), |_| Ok(Value::None));
+    add(named("demo.add"), |request| {
+        let number = |index: usize| {
+            let args = request.message().positional().unwrap_or_default();
+            args.get(index).and_then(Value::as_i64)
+        };
+        match (number(0), number(1)) {
+            (Some(x), Some(y)) => Ok(Value::from(x + y)),
+            _ => Err(TaskError::raised("TypeError", "demo.add takes two numbers")),
+        }
+    });
+    add(named("demo.fail"), |_| {
+        Err(TaskError::raised("ValueError", "boom"))
+    });
+    add(named("demo.reject"), |_| {
+        Err(TaskError::Reject {
+            requeue: false,
+            reason: "no thanks".to_owned(),
+        })
+    });
+    let known = TaskOptions {
+        throws: vec!["Exp".to_owned()],
+        ..named("demo.known")
+    };
+    add(known, |_| Err(TaskError::raised("Exp", "known")));
+    let flaky = |request: Request| match request.message().retries {
+        2.. => Ok(Value::None),
+        _ => Err(request
+            .retry(Exception::new("KeyError", "again"))
+            .after(Duration::from_secs(1))
+            .into()),
+    };
+    add(named("demo.retry"), flaky);
+    let limited = TaskOptions {
+        rate_limit: RateLimit::per_second(2.0),
+        ..named("demo.limited")
+    };
+    add(limited, |_| Ok(Value::None));
+    add(named("shared.flaky"), |request| {
+        Err(request
+            .retry(Exception::new("KeyError", "elsewhere"))
+            .after(Duration::ZERO)
+            .into())
+    });
+
+    let entered = report.clone();
+    let gate = Arc::clone(gate);
+    registry.register(named("demo.gate"), move |request| {
+        seen(&entered, &request);
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await.expect("the gate is there").forget();
+            Ok(Value::None)
+        }
+    });
+    let slept = report.clone();
+    registry.register(named("demo.sleep"), move |request| {
+        seen(&slept, &request);
+        async move {
+            tokio::select! {
+                () = request.soft_time_limit().cancelled() => Err(TaskError::soft_time_limit_exceeded()),
+                () = tokio::time::sleep(WAIT) => Ok(Value::None),
+            }
+        }
+    });
+    let slept = report.clone();
+    registry.register(named("demo.deaf"), move |request| {
+        seen(&slept, &request);
+        async move {
+            tokio::time::sleep(WAIT).await;
+            Ok(Value::None)
+        }
+    });
+    registry
+}
+
+fn seen(report: &mpsc::UnboundedSender<Seen>, request: &Request) {
+    let _test_over = report.send(Seen {
+        message: request.message().clone(),
+        delivery: request.delivery_info().clone(),
+        at: Timestamp::now(),
+    });
+}
