@@ -505,7 +505,7 @@ fn numbered(text: &str, ids: &mut Vec<String>) -> String {
                 ids.push(candidate.to_owned());
                 ids.len() - 1
             });
-            out.push_str(&format!("<{number}>"));
+            out.extend(["<", &number.to_string(), ">"]);
             rest = &rest[36..];
         } else {
             let next = rest.chars().next().map_or(1, char::len_utf8);

@@ -17,14 +17,19 @@ pub const NAME: &str = "authorization_worker.tasks.authorize";
 
 /// Registers the task.
 pub fn register<S: AuditSink>(registry: &mut Registry, authorizer: Arc<Authorizer<S>>) {
-    registry.register(TaskOptions::named(NAME), move |request| run(Arc::clone(&authorizer), request));
+    registry.register(TaskOptions::named(NAME), move |request| {
+        run(Arc::clone(&authorizer), request)
+    });
 }
 
 async fn run<S: AuditSink>(authorizer: Arc<Authorizer<S>>, request: Request) -> TaskResult {
     let now = Timestamp::now().as_nanosecond();
     let message = request.message();
     let Some(kwargs) = message.keywords() else {
-        let why = format!("authorize() argument after ** must be a mapping, not {}", message.kwargs.type_name());
+        let why = format!(
+            "authorize() argument after ** must be a mapping, not {}",
+            message.kwargs.type_name()
+        );
         return Err(TaskError::raised("TypeError", why));
     };
     match authorizer.authorize(&message.args, kwargs, now).await {

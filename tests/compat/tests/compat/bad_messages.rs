@@ -43,7 +43,10 @@ async fn rejected(vhost: &Vhost, expected: usize) -> BTreeSet<String> {
     let names = messages.iter().map(|message| {
         let death = &message.properties["headers"]["x-death"][0];
         assert_eq!(death["reason"], "rejected", "{message:?}");
-        message.properties["message_id"].as_str().unwrap().to_owned()
+        message.properties["message_id"]
+            .as_str()
+            .expect("a message id")
+            .to_owned()
     });
     names.collect()
 }
@@ -87,8 +90,7 @@ fn differences(case: &Case, expected: &[LogLine], seen: &[LogLine]) -> Option<St
     let shown = |lines: &[LogLine]| {
         lines
             .iter()
-            .map(|line| format!("\n    {line}"))
-            .collect::<String>()
+            .fold(String::new(), |text, line| text + &format!("\n    {line}"))
     };
     (expected != seen).then(|| {
         format!(

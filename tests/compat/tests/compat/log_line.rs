@@ -76,9 +76,9 @@ fn masked(text: &str) -> String {
     }
     if let Some((what, headers)) = text.split_once(" headers:{") {
         let mut headers: Vec<&str> = headers.trim_end_matches("}]").split(", '").collect();
-        headers
-            .iter_mut()
-            .for_each(|header| *header = header.trim_start_matches('\''));
+        for header in &mut headers {
+            *header = header.trim_start_matches('\'');
+        }
         headers.sort_unstable();
         return format!("{what} headers:{{{}}}]", headers.join(", '"));
     }

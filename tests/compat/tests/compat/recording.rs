@@ -47,8 +47,10 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../golden/celery/behaviour-malformed-messages.json");
-    let text = std::fs::read_to_string(path).unwrap();
-    serde_json::from_str::<Recording>(&text).unwrap().cases
+    let text = std::fs::read_to_string(path).expect("the recording");
+    serde_json::from_str::<Recording>(&text)
+        .expect("a recording")
+        .cases
 }
 
 impl Case {
@@ -77,7 +79,7 @@ impl Case {
         let mut properties = self.message.properties.clone();
         properties["headers"] = self.message.headers.clone();
         properties["message_id"] = Value::from(self.name.as_str());
-        let body = BASE64.decode(&self.message.body_base64).unwrap();
+        let body = BASE64.decode(&self.message.body_base64).expect("base64");
         vhost.publish("", "celery", &properties, &body).await;
     }
 }
