@@ -8,7 +8,7 @@ use celery_runtime::{CeleryFormat, TaskFields};
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Begins to keep what is logged.
-pub fn keep() {
+pub(crate) fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let subscriber = tracing_subscriber::fmt()
@@ -21,7 +21,7 @@ pub fn keep() {
 }
 
 /// The lines that contain `text`, without their times.
-pub fn lines(text: &str) -> Vec<String> {
+pub(crate) fn lines(text: &str) -> Vec<String> {
     let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     String::from_utf8_lossy(&bytes)
         .lines()

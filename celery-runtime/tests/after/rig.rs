@@ -16,41 +16,40 @@ use uuid::Uuid;
 
 use crate::log;
 
-pub const WAIT: Duration = Duration::from_secs(60);
+pub(crate) const WAIT: Duration = Duration::from_mins(1);
 
 /// A run as its task saw it.
 #[derive(Debug)]
-pub struct Seen {
-    pub message: TaskMessage,
-    pub delivery: DeliveryInfo,
-    pub at: Timestamp,
+pub(crate) struct Seen {
+    pub(crate) message: TaskMessage,
+    pub(crate) delivery: DeliveryInfo,
+    pub(crate) at: Timestamp,
 }
 
 impl Seen {
-    pub fn args(&self) -> &[Value] {
+    pub(crate) fn args(&self) -> &[Value] {
         self.message.positional().expect("a list of arguments")
     }
 }
 
-pub struct Rig {
-    pub vhost: Vhost,
-    pub producer: Producer,
-    pub stop: ShutdownHandle,
+pub(crate) struct Rig {
+    pub(crate) vhost: Vhost,
+    pub(crate) producer: Producer,
+    pub(crate) stop: ShutdownHandle,
     /// Lets runs of `demo.gate` end, one per permit.
-    pub gate: Arc<Semaphore>,
-    url: String,
+    pub(crate) gate: Arc<Semaphore>,
     runs: mpsc::UnboundedReceiver<Seen>,
     worker: JoinSet<u8>,
 }
 
 impl Rig {
-    pub async fn start(vhost: Vhost, set: impl FnOnce(&mut WorkerConfig)) -> Self {
+    pub(crate) async fn start(vhost: Vhost, set: impl FnOnce(&mut WorkerConfig)) -> Self {
         let url = vhost.amqp_url();
         Self::start_at(vhost, url, set).await
     }
 
     /// A rig whose worker reaches the broker by this URL.
-    pub async fn start_at(vhost: Vhost, url: String, set: impl FnOnce(&mut WorkerConfig)) -> Self {
+    pub(crate) async fn start_at(vhost: Vhost, url: String, set: impl FnOnce(&mut WorkerConfig)) -> Self {
         log::keep();
         let mut config = WorkerConfig::new(url.parse().expect("a broker URL"), "celery@rig");
         config.drain_timeout = Duration::from_secs(5);
@@ -79,14 +78,13 @@ impl Rig {
             producer,
             stop,
             gate,
-            url,
             runs,
             worker: running,
         }
     }
 
     /// The next run that a task reported.
-    pub async fn run(&mut self) -> Seen {
+    pub(crate) async fn run(&mut self) -> Seen {
         tokio::time::timeout(WAIT, self.runs.recv())
             .await
             .expect("a run in time")
@@ -94,7 +92,7 @@ impl Rig {
     }
 
     /// The next run of this task.
-    pub async fn run_of(&mut self, task: &str) -> Seen {
+    pub(crate) async fn run_of(&mut self, task: &str) -> Seen {
         loop {
             let seen = self.run().await;
             if seen.message.task == task {
@@ -104,13 +102,13 @@ impl Rig {
     }
 
     /// Asserts that no task runs for a while.
-    pub async fn nothing_runs_for(&mut self, time: Duration) {
+    pub(crate) async fn nothing_runs_for(&mut self, time: Duration) {
         if let Ok(seen) = tokio::time::timeout(time, self.runs.recv()).await {
             panic!("{seen:?}");
         }
     }
 
-    pub async fn queue_is(&self, queue: &str, ready: u64, unacked: u64) {
+    pub(crate) async fn queue_is(&self, queue: &str, ready: u64, unacked: u64) {
         eventually(
             format!("{ready} ready and {unacked} unacked in {queue}"),
             WAIT,
@@ -127,7 +125,7 @@ impl Rig {
     }
 
     /// Waits for a log line that contains both texts.
-    pub async fn logged(&self, text: &str, with: &str) -> String {
+    pub(crate) async fn logged(&self, text: &str, with: &str) -> String {
         eventually(format!("a line with {text} and {with}"), WAIT, || async {
             let lines = log::lines(text);
             let found = lines.iter().find(|line| line.contains(with)).cloned();
@@ -137,14 +135,14 @@ impl Rig {
     }
 
     /// Runs a Python program that knows the tasks of `tasks.py`; what it printed.
-    pub async fn python(&self, program: &str) -> String {
+    pub(crate) async fn python(&self, program: &str) -> String {
         let program = format!("from tasks import *\n{program}");
         let broker = self.vhost.amqp_url();
         python::python(&program, &[("PYTHONPATH", DIRECTORY), ("BROKER", &broker)]).await
     }
 
     /// Starts a Python worker with the tasks of `tasks.py` on this queue.
-    pub async fn python_worker(&self, queue: &str) -> Process {
+    pub(crate) async fn python_worker(&self, queue: &str) -> Process {
         let worker = python::spawn(
             "celery",
             &[
@@ -166,17 +164,17 @@ impl Rig {
         worker
     }
 
-    pub fn call(task: &str, args: Vec<Value>) -> TaskCall {
+    pub(crate) fn call(task: &str, args: Vec<Value>) -> TaskCall {
         TaskCall::new(task, Uuid::new_v4().to_string(), sender()).with_args(args)
     }
 
-    pub async fn send(&self, call: &TaskCall) -> String {
+    pub(crate) async fn send(&self, call: &TaskCall) -> String {
         self.producer.send(call).await.expect("the broker takes it");
         call.id.clone()
     }
 
     /// Stops warmly; whether by then everything was settled, the queue says.
-    pub async fn stopped(mut self) -> Vhost {
+    pub(crate) async fn stopped(mut self) -> Vhost {
         self.stop.warm();
         let ended = tokio::time::timeout(WAIT, self.worker.join_next())
             .await
@@ -185,16 +183,12 @@ impl Rig {
         self.producer.close().await;
         self.vhost
     }
-
-    pub fn url(&self) -> &str {
-        &self.url
-    }
 }
 
 /// Where `tasks.py` is.
-pub const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/after");
+pub(crate) const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/after");
 
-pub async fn vhost(name: &str) -> Vhost {
+pub(crate) async fn vhost(name: &str) -> Vhost {
     harness::Broker::shared().await.vhost(name).await
 }
 
