@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
-use worker::audit_log::{AuditError, AuditRecord, AuditSink};
+use worker::audit_log::{AuditError, AuditRecord, AuditSink, Fate};
 
 use crate::database::{Database, DatabaseError};
 
@@ -19,27 +19,33 @@ impl AuditSink for SqliteAuditLog {
         self.database.write(|_| Ok(())).await.map_err(failed)
     }
 
-    async fn write(&self, record: &AuditRecord) -> Result<(), AuditError> {
-        let start_time_ns = i64::try_from(record.start_time_ns);
-        let start_time_ns = start_time_ns.map_err(|error| AuditError {
-            store: STORE.to_owned(),
-            source: error.into(),
-        })?;
-        let record = record.clone();
-        let written = self.database.write(move |connection| {
-            let mut insert =
-                connection.prepare_cached("INSERT OR REPLACE INTO audit_log VALUES (?, ?, ?, ?, ?, ?)")?;
-            insert.execute(params![
-                start_time_ns,
-                record.station_id,
-                record.driver_token,
-                record.status.as_str(),
-                record.callback_status,
-                record.callback_url
-            ])
-        });
-        written.await.map(|_rows| ()).map_err(failed)
+    async fn write(&self, records: &[AuditRecord]) -> Result<Vec<Fate>, AuditError> {
+        let records = records.to_vec();
+        let written = self
+            .database
+            .write(move |connection| records.iter().map(|record| insert(connection, record)).collect());
+        written.await.map_err(failed)
     }
+}
+
+fn insert(connection: &Connection, record: &AuditRecord) -> rusqlite::Result<Fate> {
+    let Ok(start_time_ns) = i64::try_from(record.start_time_ns) else {
+        return Ok(Fate::Refused(format!(
+            "{} ns is no time of SQLite",
+            record.start_time_ns
+        )));
+    };
+    let mut insert =
+        connection.prepare_cached("INSERT OR REPLACE INTO audit_log VALUES (?, ?, ?, ?, ?, ?)")?;
+    insert.execute(params![
+        start_time_ns,
+        record.station_id,
+        record.driver_token,
+        record.status.as_str(),
+        record.callback_status,
+        record.callback_url
+    ])?;
+    Ok(Fate::Written)
 }
 
 const STORE: &str = "the database";
@@ -117,6 +123,7 @@ mod tests {
 
     fn record(start_time_ns: i128, status: Verdict) -> AuditRecord {
         AuditRecord {
+            task_id: "task".to_owned(),
             start_time_ns,
             station_id: "station".to_owned(),
             driver_token: "token\u{1b}[2J".to_owned(),
@@ -134,9 +141,15 @@ mod tests {
         };
         log.check().await.unwrap();
         let start = 1_795_346_136_809_199_617;
-        log.write(&record(start + 1, Verdict::Unknown)).await.unwrap();
-        log.write(&record(start, Verdict::NotAllowed)).await.unwrap();
-        log.write(&record(start, Verdict::Allowed)).await.unwrap();
+        let records = [
+            record(start + 1, Verdict::Unknown),
+            record(start, Verdict::NotAllowed),
+            record(start, Verdict::Allowed),
+            record(i128::MAX, Verdict::Allowed),
+        ];
+        let fates = log.write(&records).await.unwrap();
+        assert_eq!(fates[..3], [Fate::Written, Fate::Written, Fate::Written]);
+        assert!(matches!(fates[3], Fate::Refused(_)));
         let entries = log
             .database
             .read(|connection| Entry::newest(connection, 10))

@@ -15,6 +15,8 @@ use crate::verdict::Verdict;
 /// What is kept of an authorization. All texts as the message had them; a lone surrogate is U+FFFD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
+    /// The Celery task that it is a record of. No store shows it; one that needs a name for a document takes it.
+    pub task_id: String,
     /// When the task began, in nanoseconds since 1970.
     pub start_time_ns: i128,
     /// The station, as Python's `str()` shows it.
@@ -45,9 +47,24 @@ pub trait AuditSink: Send + Sync + 'static {
     /// Whether records can be written now.
     fn check(&self) -> impl Future<Output = Result<(), AuditError>> + Send;
 
-    /// Writes a record, once: it is durable as far as the store makes anything durable. Writing it again must not make a
-    /// second one.
-    fn write(&self, record: &AuditRecord) -> impl Future<Output = Result<(), AuditError>> + Send;
+    /// Tries once to write these records and tells what became of each, in their order. Writing a record again must not
+    /// make a second one.
+    ///
+    /// # Errors
+    ///
+    /// The store was not reached, or took none of them; some may have been written all the same.
+    fn write(&self, records: &[AuditRecord]) -> impl Future<Output = Result<Vec<Fate>, AuditError>> + Send;
+}
+
+/// What became of a record that a sink was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is durable, as far as the store makes anything durable.
+    Written,
+    /// The store did not take it now, for this reason; it may take it later.
+    Deferred(String),
+    /// The store will never take it, for this reason.
+    Refused(String),
 }
 
 /// No audit log: neither `ELASTICSEARCH_URL` nor `REDIS_HOST` is set.
@@ -59,8 +76,8 @@ impl AuditSink for NoAuditLog {
         Ok(())
     }
 
-    async fn write(&self, _record: &AuditRecord) -> Result<(), AuditError> {
-        Ok(())
+    async fn write(&self, records: &[AuditRecord]) -> Result<Vec<Fate>, AuditError> {
+        Ok(vec![Fate::Written; records.len()])
     }
 }
 
@@ -92,7 +109,22 @@ impl<S: AuditSink> AuditLog<S> {
 
     /// Returns when the record is written, however long that takes. Dropping the future gives up.
     pub async fn write(&self, record: &AuditRecord) {
-        self.until_done(|| self.sink.write(record)).await;
+        self.until_done(|| self.write_once(record)).await;
+    }
+
+    async fn write_once(&self, record: &AuditRecord) -> Result<(), AuditError> {
+        let fates = self.sink.write(std::slice::from_ref(record)).await?;
+        match fates.into_iter().next() {
+            Some(Fate::Written) => Ok(()),
+            Some(Fate::Deferred(reason) | Fate::Refused(reason)) => Err(AuditError {
+                store: "its store".to_owned(),
+                source: reason.into(),
+            }),
+            None => Err(AuditError {
+                store: "its store".to_owned(),
+                source: "it does not tell what became of the record".into(),
+            }),
+        }
     }
 
     async fn until_done<F: Future<Output = Result<(), AuditError>>>(&self, attempt: impl FnMut() -> F) {

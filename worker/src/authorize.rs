@@ -51,7 +51,7 @@ impl<S: AuditSink> Authorizer<S> {
         &self.audit_log
     }
 
-    /// Runs `authorize(*args, **kwargs)`; `now` is the time at which the task began, in nanoseconds since 1970.
+    /// Runs the task `task_id`, `authorize(*args, **kwargs)`; `now` is the time at which the task began, in nanoseconds since 1970.
     ///
     /// Once the arguments are bound, the caller gets a callback and the log a record, whatever goes wrong. Returns when the
     /// record is written.
@@ -59,7 +59,13 @@ impl<S: AuditSink> Authorizer<S> {
     /// # Errors
     ///
     /// The exception that Python raises for wrong arguments.
-    pub async fn authorize(&self, args: &Value, kwargs: &Dict, now: i128) -> Result<(), ArgumentError> {
+    pub async fn authorize(
+        &self,
+        task_id: &str,
+        args: &Value,
+        kwargs: &Dict,
+        now: i128,
+    ) -> Result<(), ArgumentError> {
         let began = Instant::now();
         let arguments = Arguments::bind(args, kwargs)?;
         let url = match arguments.url() {
@@ -82,7 +88,7 @@ impl<S: AuditSink> Authorizer<S> {
         };
         let callback_status = self.call_back(&arguments, url, verdict).await;
         self.audit_log
-            .write(&record(&arguments, verdict, &callback_status, now))
+            .write(&record(task_id, &arguments, verdict, &callback_status, now))
             .await;
         result
     }
@@ -182,8 +188,15 @@ fn body(arguments: &Arguments, verdict: Verdict) -> String {
     json::to_json(&Value::Dict(body))
 }
 
-fn record(arguments: &Arguments, verdict: Verdict, callback: &CallbackStatus, now: i128) -> AuditRecord {
+fn record(
+    task_id: &str,
+    arguments: &Arguments,
+    verdict: Verdict,
+    callback: &CallbackStatus,
+    now: i128,
+) -> AuditRecord {
     AuditRecord {
+        task_id: task_id.to_owned(),
         start_time_ns: now,
         station_id: arguments.station_id.py_str(),
         driver_token: arguments.driver_token.py_str(),

@@ -32,7 +32,8 @@ async fn run<S: AuditSink>(authorizer: Arc<Authorizer<S>>, request: Request) -> 
         );
         return Err(TaskError::raised("TypeError", why));
     };
-    match authorizer.authorize(&message.args, kwargs, now).await {
+    let done = authorizer.authorize(request.id(), &message.args, kwargs, now);
+    match done.await {
         Ok(()) => Ok(Value::None),
         Err(error) => Err(TaskError::raised(error.class, error.message)),
     }

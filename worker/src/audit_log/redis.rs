@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands as _, Client, ConnectionAddr, IntoConnectionInfo as _, RedisResult};
+use redis::{AsyncCommands as _, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, RedisResult};
 
-use super::{AuditError, AuditRecord, AuditSink};
+use super::{AuditError, AuditRecord, AuditSink, Fate};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,27 +51,37 @@ impl AuditSink for RedisAuditLog {
             .map_err(|error| self.failed(error))
     }
 
-    async fn write(&self, record: &AuditRecord) -> Result<(), AuditError> {
-        let AuditRecord {
-            start_time_ns,
-            station_id,
-            driver_token,
-            ..
-        } = record;
-        let key = format!("log:authorize:{start_time_ns}:{station_id}:{driver_token}");
-        let fields = [
-            ("station_id", station_id.as_str()),
-            ("driver_token", driver_token),
-            ("status", record.status.as_str()),
-            ("callback_status", &record.callback_status),
-            ("callback_url", &record.callback_url),
-        ];
+    async fn write(&self, records: &[AuditRecord]) -> Result<Vec<Fate>, AuditError> {
+        let mut commands = redis::pipe();
+        for record in records {
+            commands.add_command(hset(record)).ignore();
+        }
         let mut connection = self.connection.clone();
-        let written = redis::cmd("HSET")
-            .arg(key)
-            .arg(&fields)
-            .query_async(&mut connection)
-            .await;
-        written.map_err(|error| self.failed(error))
+        let written: RedisResult<()> = commands.query_async(&mut connection).await;
+        written.map_err(|error| self.failed(error))?;
+        Ok(vec![Fate::Written; records.len()])
     }
+}
+
+fn hset(record: &AuditRecord) -> Cmd {
+    let AuditRecord {
+        start_time_ns,
+        station_id,
+        driver_token,
+        ..
+    } = record;
+    let fields = [
+        ("station_id", station_id.as_str()),
+        ("driver_token", driver_token),
+        ("status", record.status.as_str()),
+        ("callback_status", &record.callback_status),
+        ("callback_url", &record.callback_url),
+    ];
+    let mut command = redis::cmd("HSET");
+    command
+        .arg(format!(
+            "log:authorize:{start_time_ns}:{station_id}:{driver_token}"
+        ))
+        .arg(&fields);
+    command
 }

@@ -46,7 +46,10 @@ async fn it_is_told_when_it_begins_and_when_it_is_over() {
             callbacks.url("/cb").into(),
             (now + 5 * SECOND).into(),
         ]);
-        authorizer.authorize(&args, &Dict::new(), now).await.unwrap();
+        authorizer
+            .authorize("task", &args, &Dict::new(), now)
+            .await
+            .unwrap();
     };
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()

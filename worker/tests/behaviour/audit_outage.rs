@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn record(start_time_ns: i128) -> AuditRecord {
     AuditRecord {
+        task_id: "task".to_owned(),
         start_time_ns,
         station_id: "5e3a0000-0000-4000-8000-000000000001".to_owned(),
         driver_token: "validDriverToken-0001".to_owned(),

@@ -61,6 +61,7 @@ async fn sent(row: &Value, redis: &harness::Redis) -> String {
         pair[1].as_str().unwrap().to_owned()
     };
     let record = AuditRecord {
+        task_id: "task".to_owned(),
         start_time_ns: text(row, "key").split(':').nth(2).unwrap().parse().unwrap(),
         station_id: field("station_id"),
         driver_token: field("driver_token"),
@@ -68,7 +69,7 @@ async fn sent(row: &Value, redis: &harness::Redis) -> String {
         callback_status: field("callback_status"),
         callback_url: field("callback_url"),
     };
-    sink.write(&record).await.unwrap();
+    sink.write(std::slice::from_ref(&record)).await.unwrap();
     command_of(&wiretap.sent())
 }
 
@@ -94,7 +95,7 @@ async fn authorization(books: &mut Books, redis: &harness::Redis, row: &Value) {
         .await
         .unwrap();
     stack::authorizer(&acl.url(""), redis)
-        .authorize(&args, &Dict::new(), now)
+        .authorize("task", &args, &Dict::new(), now)
         .await
         .unwrap();
     let ours: Vec<_> = redis
@@ -176,6 +177,7 @@ async fn three(books: &mut Books, redis: &harness::Redis, row: &Value) {
     for key in &keys {
         let parts: Vec<&str> = key.split(':').collect();
         let record = AuditRecord {
+            task_id: "task".to_owned(),
             start_time_ns: parts[2].parse().unwrap(),
             station_id: parts[3].to_owned(),
             driver_token: parts[4].to_owned(),
@@ -183,8 +185,8 @@ async fn three(books: &mut Books, redis: &harness::Redis, row: &Value) {
             callback_status: String::new(),
             callback_url: String::new(),
         };
-        sink.write(&record).await.unwrap();
-        sink.write(&record).await.unwrap();
+        sink.write(std::slice::from_ref(&record)).await.unwrap();
+        sink.write(std::slice::from_ref(&record)).await.unwrap();
     }
     let ours: Vec<String> = redis
         .audit_records()
