@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: run demo setup test lint fmt fuzz
+.PHONY: run demo setup test test-versions compat-table lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -15,7 +15,19 @@ setup: ## RabbitMQ, Redis and Python with Celery, for the tests
 	scripts/setup
 
 test: setup
+	scripts/setup-versions 5.2.7
 	$(CARGO) test --workspace
+
+# Two versions at a time: a Celery worker takes seconds of CPU to start.
+VERSIONS = $(CARGO) test -p compat-tests --test compat versions:: -- --include-ignored --test-threads=2
+
+test-versions: setup ## every Celery version in both directions, compared with docs/COMPATIBILITY.md
+	scripts/setup-versions
+	$(VERSIONS)
+
+compat-table: setup ## the same, written to docs/COMPATIBILITY.md
+	scripts/setup-versions
+	COMPAT_TABLE=write $(VERSIONS)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use celery_protocol::{TaskMessage, Value};
+use celery_protocol::{Incoming, TaskMessage, Value};
 use jiff::Timestamp;
 
 use crate::canvas::{Canvas, CanvasError, Child, Plan, Step};
@@ -65,6 +65,11 @@ impl After {
             let joins = self.results.revoked(message, task.options(), "expired").await;
             self.join(message, joins, &mut Vec::new()).await;
         }
+    }
+
+    /// No task of this name is known here: what waits for the result is told, before the message is rejected.
+    pub(crate) async fn unregistered(&self, message: &Incoming) {
+        self.results.unregistered(message).await;
     }
 
     /// Runs inside the pool job, so the slot and the message stay taken until it returns; dropped by a cold shutdown

@@ -1,6 +1,6 @@
 //! What stands under a task's id: Celery's result meta (`celery/backends/base.py: _get_result_meta`).
 
-use celery_protocol::{Dict, IsoTime, TaskMessage, Value, json};
+use celery_protocol::{Dict, Incoming, IsoTime, TaskMessage, Value, json};
 use jiff::Timestamp;
 
 use super::child::Child;
@@ -71,6 +71,17 @@ impl Identity {
             reply_to: message.reply_to.clone(),
             correlation_id: message.correlation_id.clone(),
         }
+    }
+
+    /// Of a message of which no more is known; `None` if it has no id.
+    pub(crate) fn named(message: &Incoming) -> Option<Self> {
+        let properties = &message.message().properties;
+        Some(Self {
+            id: message.id()?,
+            reply_to: properties.reply_to.clone(),
+            correlation_id: properties.correlation_id.clone(),
+            ..Self::default()
+        })
     }
 }
 

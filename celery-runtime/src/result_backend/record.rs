@@ -60,6 +60,15 @@ impl Record {
         }
     }
 
+    /// Of a task that is not registered.
+    pub(crate) fn unregistered(task: &str) -> Self {
+        Self {
+            state: State::Failure,
+            result: exception_info::stored(&Exception::new("NotRegistered", task)),
+            traceback: None,
+        }
+    }
+
     /// Of a task that will run again. The result is why, the traceback that of the `Retry`.
     fn retried(task: &str, when: When, exception: Option<&Exception>) -> Self {
         let message = match exception {

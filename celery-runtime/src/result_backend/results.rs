@@ -1,6 +1,6 @@
 //! The open result backend: what the worker makes known of a task that starts, ends or is revoked.
 
-use celery_protocol::{Signature, TaskMessage, Value};
+use celery_protocol::{Incoming, Signature, TaskMessage, Value};
 use jiff::Timestamp;
 
 use super::ResultBackend;
@@ -81,6 +81,16 @@ impl Results {
         }
         self.conclude(message, options, &Record::revoked(reason), Vec::new())
             .await
+    }
+
+    /// A message asks for a task that is not registered here. Celery looks at nothing but its id, and stores the failure
+    /// whether results are ignored or not (`celery/worker/consumer/consumer.py: on_unknown_task`).
+    pub(crate) async fn unregistered(&self, message: &Incoming) {
+        let (false, Some(task)) = (matches!(self, Self::None), Identity::named(message)) else {
+            return;
+        };
+        self.store(task, &Record::unregistered(message.task()), Vec::new())
+            .await;
     }
 
     /// Celery's order: the result, the chord that the task belongs to, the chain that fails with it

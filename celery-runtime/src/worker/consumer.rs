@@ -175,7 +175,7 @@ impl Consumer {
             }
             Disposition::Unregistered(incoming) => {
                 log::unregistered(&incoming, &delivery);
-                self.settle(delivery, Settlement::Reject { requeue: false });
+                self.unregistered(delivery, incoming);
             }
             Disposition::Refuse(error) => {
                 log::refused(&error);
@@ -276,6 +276,16 @@ impl Consumer {
         let settled = async move {
             after.expired(&message).await;
             delivery.settle(Settlement::Ack).await
+        };
+        self.settling.push(settled.boxed());
+    }
+
+    /// Rejects what no task is registered for, once whoever waits for its result is told.
+    fn unregistered(&mut self, delivery: Delivery, incoming: Box<celery_protocol::Incoming>) {
+        let after = Arc::clone(&self.after);
+        let settled = async move {
+            after.unregistered(&incoming).await;
+            delivery.settle(Settlement::Reject { requeue: false }).await
         };
         self.settling.push(settled.boxed());
     }

@@ -44,6 +44,11 @@ def retries(self):
     return self.request.retries
 
 
+@app.task(name="demo.stamps", bind=True)
+def stamps(self):
+    return list(self.request.stamped_headers or [])
+
+
 @app.task(name="demo.again", bind=True)
 def again(self, word):
     """Succeeds at its second run."""

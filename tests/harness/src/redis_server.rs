@@ -84,6 +84,11 @@ impl Redis {
         connection.unwrap_or_else(|error| panic!("cannot connect to Redis on port {}: {error}", self.port))
     }
 
+    /// The text under this key.
+    pub async fn get(&self, key: &str) -> Option<String> {
+        command(self.connection().await.get(key).await)
+    }
+
     /// Every audit record, in the order of the start times.
     pub async fn audit_records(&self) -> Vec<AuditRecord> {
         let mut connection = self.connection().await;

@@ -1,21 +1,27 @@
-//! A worker on celery-runtime with the tasks of demo/opsapp.py. Its arguments are the broker URL and the node name.
+//! A worker on celery-runtime with the tasks of demo/opsapp.py. Its arguments are the broker URL, the node name, and, where
+//! results are wanted, the queue and the result backend.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use celery_protocol::{Dict, Text, Value};
 use celery_runtime::{
-    BrokerUrl, CeleryFormat, Registry, Request, Shutdown, TaskError, TaskFields, TaskOptions, TaskResult,
-    Worker, WorkerConfig,
+    BrokerUrl, CeleryFormat, Exception, Registry, Request, Shutdown, TaskError, TaskFields, TaskOptions,
+    TaskResult, Worker, WorkerConfig,
 };
 use jiff::Timestamp;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [broker, nodename] = arguments.as_slice() else {
-        eprintln!("usage: demo-worker BROKER_URL NODENAME");
-        return ExitCode::from(2);
+    let done = match arguments.as_slice() {
+        [broker, nodename] => work(broker, nodename, None),
+        [broker, nodename, queue, backend] => work(broker, nodename, Some((queue, backend))),
+        _ => {
+            eprintln!("usage: demo-worker BROKER_URL NODENAME [QUEUE RESULT_BACKEND]");
+            return ExitCode::from(2);
+        }
     };
-    match work(broker, nodename) {
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("demo-worker: {error}");
@@ -25,7 +31,11 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn work(broker: &str, nodename: &str) -> Result<u8, Box<dyn std::error::Error>> {
+async fn work(
+    broker: &str,
+    nodename: &str,
+    results: Option<(&String, &String)>,
+) -> Result<u8, Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
         .with_env_filter("info,lapin=off")
         .with_writer(std::io::stderr)
@@ -33,8 +43,14 @@ async fn work(broker: &str, nodename: &str) -> Result<u8, Box<dyn std::error::Er
         .fmt_fields(TaskFields)
         .init();
     let broker: BrokerUrl = broker.parse()?;
+    let mut config = WorkerConfig::new(broker, nodename);
+    if let Some((queue, backend)) = results {
+        config.queues = vec![queue.clone()];
+        config.default_queue.clone_from(queue);
+        config.result_backend = backend.parse()?;
+    }
     let shutdown = Shutdown::on_signals(false)?;
-    let worker = Worker::new(WorkerConfig::new(broker, nodename), tasks());
+    let worker = Worker::new(config, tasks());
     Ok(worker.run(shutdown).await)
 }
 
@@ -47,6 +63,29 @@ fn tasks() -> Registry {
         TaskOptions::named("demo.add"),
         |request| async move { add(&request) },
     );
+    tasks.register(TaskOptions::named("demo.fail"), |_| async {
+        Err(TaskError::raised("ValueError", "no"))
+    });
+    tasks.register(TaskOptions::named("demo.told"), |request| async move {
+        let told = request.message().positional().and_then(<[Value]>::first).cloned();
+        told.ok_or_else(|| type_error("told() missing 1 required positional argument: 'task_id'"))
+    });
+    tasks.register(TaskOptions::named("demo.again"), |request| async move {
+        let word = request.message().positional().and_then(<[Value]>::first).cloned();
+        let word = word.unwrap_or(Value::None);
+        match request.message().retries {
+            retries @ 1.. => Ok(Value::List(vec![word, Value::from(retries)])),
+            _ => {
+                let word = word.py_str();
+                let retry = request.retry(Exception::new("KeyError", word));
+                Err(retry.after(Duration::from_millis(100)).into())
+            }
+        }
+    });
+    tasks.register(TaskOptions::named("demo.stamps"), |request| async move {
+        let names = request.message().stamped_headers.iter();
+        Ok(Value::List(names.cloned().map(Value::from).collect()))
+    });
     tasks.register(TaskOptions::named("demo.due"), |request| async move {
         let eta = request.message().eta.map(|eta| eta.timestamp());
         Ok(Value::Bool(eta.is_some_and(|eta| eta <= Timestamp::now())))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Process, Vhost};
+use harness::{Process, Redis, Vhost};
 
 use crate::venv;
 
@@ -32,6 +32,60 @@ pub(crate) async fn python_worker(version: &str, vhost: &Vhost) -> Process {
         "--without-gossip",
     ];
     let variables = [("BROKER_URL", vhost.amqp_url())];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let worker = venv::spawn(version, "celery", &arguments, &variables);
+    worker.wait_for_line(" ready.", START).await;
+    worker
+}
+
+/// Where results go.
+pub(crate) struct Results(String);
+
+impl Results {
+    pub(crate) fn redis(redis: &Redis) -> Self {
+        Self(format!("redis://127.0.0.1:{}/0", redis.port()))
+    }
+
+    pub(crate) fn rpc() -> Self {
+        Self("rpc://".to_owned())
+    }
+}
+
+/// What the demo's Python programs read.
+pub(crate) fn variables(vhost: &Vhost, results: &Results) -> [(&'static str, String); 2] {
+    [
+        ("BROKER_URL", vhost.amqp_url()),
+        ("RESULT_BACKEND", results.0.clone()),
+    ]
+}
+
+/// The Rust worker on a queue of its own, with results.
+pub(crate) async fn rust_worker_on(vhost: &Vhost, queue: &str, results: &Results) -> Process {
+    let broker = vhost.amqp_url();
+    let arguments = [broker.as_str(), "rust@localhost", queue, &results.0];
+    let worker = Process::spawn(env!("CARGO_BIN_EXE_demo-worker"), arguments, [("", ""); 0]);
+    worker.wait_for_line(" ready.", START).await;
+    worker
+}
+
+/// A Python worker with one pool process on these queues, with results.
+pub(crate) async fn python_worker_on(
+    version: &str,
+    vhost: &Vhost,
+    queues: &str,
+    results: &Results,
+) -> Process {
+    let arguments = [
+        "-A",
+        "opsapp",
+        "worker",
+        "--loglevel=INFO",
+        "--concurrency=1",
+        "--hostname=python@localhost",
+        "-Q",
+        queues,
+    ];
+    let variables = variables(vhost, results);
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
     let worker = venv::spawn(version, "celery", &arguments, &variables);
     worker.wait_for_line(" ready.", START).await;

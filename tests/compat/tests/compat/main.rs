@@ -4,4 +4,6 @@ mod bad_messages;
 mod demo;
 mod log_line;
 mod recording;
+mod table;
 mod venv;
+mod versions;
