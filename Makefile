@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: run demo setup test lint fmt fuzz
+.PHONY: run demo setup test test-elastic lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -11,11 +11,15 @@ run: ## the three services in one process, on one SQLite file
 demo: ## one allowed, one refused and one invalid request, shown end to end
 	$(CARGO) run --release -p standalone -- demo
 
-setup: ## RabbitMQ, Redis and Python with Celery, for the tests
+setup: ## RabbitMQ, Redis, OpenSSL's headers and Python with Celery, for the tests
 	scripts/setup
 
 test: setup
 	$(CARGO) test --workspace
+
+test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
+	scripts/setup-elastic
+	$(CARGO) test -p system-tests --test elastic
 
 lint:
 	$(CARGO) fmt --all --check

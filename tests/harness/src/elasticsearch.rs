@@ -29,6 +29,8 @@ pub struct Elasticsearch {
     /// Fields in the order in which they are dropped: the servers first.
     proxy: Option<Process>,
     node: Option<Process>,
+    /// Whether the node has settings of its own.
+    is_usual: bool,
     place: Place,
 }
 
@@ -68,6 +70,7 @@ impl Elasticsearch {
         let mut elasticsearch = Self {
             proxy: None,
             node: None,
+            is_usual: true,
             place: Place::new(),
         };
         elasticsearch.start_again_with(settings).await;
@@ -139,6 +142,7 @@ impl Elasticsearch {
     pub async fn start_again_with(&mut self, settings: &[&str]) {
         if self.node.is_none() {
             self.node = Some(self.place.start_node(settings));
+            self.is_usual = settings.is_empty();
         }
         if self.proxy.is_none() {
             self.proxy = Some(self.place.start_proxy());
@@ -242,6 +246,9 @@ impl Elasticsearch {
     async fn restore(&mut self) {
         if let Some(node) = &self.node {
             node.signal(Signal::CONT);
+        }
+        if !self.is_usual && self.node.is_some() {
+            self.stop().await;
         }
         self.start_again().await;
         if self.request("HEAD", "/log.authorize", None).await.status == 200 {
