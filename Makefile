@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: run demo setup test test-versions compat-table lint fmt fuzz
+.PHONY: run demo setup test test-versions compat-table test-elastic lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -11,7 +11,7 @@ run: ## the three services in one process, on one SQLite file
 demo: ## one allowed, one refused and one invalid request, shown end to end
 	$(CARGO) run --release -p standalone -- demo
 
-setup: ## RabbitMQ, Redis and Python with Celery, for the tests
+setup: ## RabbitMQ, Redis, OpenSSL's headers and Python with Celery, for the tests
 	scripts/setup
 
 test: setup
@@ -28,6 +28,10 @@ test-versions: setup ## every Celery version in both directions, compared with d
 compat-table: setup ## the same, written to docs/COMPATIBILITY.md
 	scripts/setup-versions
 	COMPAT_TABLE=write $(VERSIONS)
+
+test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
+	scripts/setup-elastic
+	$(CARGO) test -p system-tests --test elastic
 
 lint:
 	$(CARGO) fmt --all --check

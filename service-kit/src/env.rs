@@ -92,6 +92,12 @@ impl Reader<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// Whether the variable is set, be it to an empty text.
+    pub fn is_set(&self, variable: &Variable) -> bool {
+        let name: &std::ffi::OsStr = variable.name.as_ref();
+        self.env.values.contains_key(name)
+    }
+
     /// The value, else the default, else a mistake and an empty text.
     pub fn text(&mut self, variable: &Variable) -> String {
         let known = self.mistakes.len();
@@ -239,6 +245,7 @@ mod tests {
         assert_eq!(reader.text(&HOST), "localhost");
         assert_eq!(reader.parse::<u16>(&PORT, "a port"), 80);
         assert_eq!(reader.optional(&TOKEN), None);
+        assert!(reader.is_set(&HOST) && !reader.is_set(&PORT));
         assert_eq!(reader.finish(), Ok(()));
     }
 

@@ -51,11 +51,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// What needs OpenSSL's headers to build; `make run` must do without.
+const OPENSSL: &[&str] = &["elasticsearch", "native-tls", "openssl", "openssl-sys"];
+
 /// What every crate may use in its tests besides.
 const MAY_USE_IN_TESTS: &[&str] = &["harness"];
 
 /// Libraries that only these crates may depend on.
 const ONLY_IN: &[(&str, &[&str])] = &[
+    ("elasticsearch", &["worker"]),
     ("lapin", &["celery-runtime"]),
     ("redis", &["acl-service", "celery-runtime", "harness", "worker"]),
     ("rusqlite", &["standalone"]),
@@ -165,6 +169,31 @@ fn celery_protocol_does_no_io() {
             assert!(!line.contains(forbidden), "{path}: {line}");
         }
     }
+}
+
+#[test]
+fn standalone_builds_without_openssl() {
+    let tree = |package| {
+        let edges = "normal,build";
+        let tree = cargo(&[
+            "tree",
+            "--package",
+            package,
+            "--edges",
+            edges,
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ]);
+        let found = tree.lines().filter_map(|line| line.split(' ').next());
+        found
+            .filter(|found| OPENSSL.contains(found))
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tree("standalone"), BTreeSet::new());
+    assert_eq!(tree("worker").len(), OPENSSL.len(), "the worker has them all");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The audit log: one record per authorization, written before the message is acked.
 
+#[cfg(feature = "elasticsearch")]
+pub mod elasticsearch;
 pub mod redis;
 
 use std::future::Future;

@@ -8,6 +8,8 @@ use hyper::Uri;
 use service_kit::env::{Reader, Variable};
 
 use crate::acl_client::AclClient;
+#[cfg(feature = "elasticsearch")]
+use crate::audit_log::elasticsearch::config::ElasticsearchConfig;
 use crate::callback::proxy::Proxies;
 use crate::callback::{CallbackClient, tls};
 use crate::target_policy::TargetPolicy;
@@ -40,17 +42,21 @@ const REDIS_PORT: Variable = Variable {
 const ELASTICSEARCH_URL: Variable = Variable {
     name: "ELASTICSEARCH_URL",
     default: None,
-    meaning: "Elasticsearch for the audit log, before Redis; not available in this build",
+    meaning: if cfg!(feature = "elasticsearch") {
+        "Elasticsearch for the audit log, before Redis"
+    } else {
+        "Elasticsearch for the audit log, before Redis; not available in this build"
+    },
 };
 const ELASTIC_PASSWORD: Variable = Variable {
     name: "ELASTIC_PASSWORD",
     default: None,
-    meaning: "password of the user elastic",
+    meaning: "password of the user elastic, with ELASTICSEARCH_URL",
 };
 const ELASTICSEARCH_CERTS_PATH: Variable = Variable {
     name: "ELASTICSEARCH_CERTS_PATH",
     default: None,
-    meaning: "CA certificate of ELASTICSEARCH_URL",
+    meaning: "file with the CA certificate of ELASTICSEARCH_URL, whose host name is then not checked",
 };
 const REQUESTS_CA_BUNDLE: Variable = Variable {
     name: "REQUESTS_CA_BUNDLE",
@@ -117,6 +123,9 @@ pub struct Config {
 pub enum AuditLogConfig {
     /// None.
     None,
+    /// Elasticsearch, index `log.authorize`.
+    #[cfg(feature = "elasticsearch")]
+    Elasticsearch(ElasticsearchConfig),
     /// Redis, database 0.
     Redis {
         /// Name or address.
@@ -174,15 +183,37 @@ fn read_callback_timeout(reader: &mut Reader<'_>) -> Duration {
 }
 
 fn read_audit_log(reader: &mut Reader<'_>) -> AuditLogConfig {
+    let elasticsearch = read_elasticsearch(reader);
+    let port = reader.parse(&REDIS_PORT, "a port from 0 to 65535");
+    let redis = reader.optional(&REDIS_HOST);
+    if let Some(elasticsearch) = elasticsearch {
+        return elasticsearch;
+    }
+    match redis {
+        Some(host) => AuditLogConfig::Redis { host, port },
+        None => AuditLogConfig::None,
+    }
+}
+
+/// Elasticsearch, if it is asked for; it wins over Redis.
+#[cfg(feature = "elasticsearch")]
+fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
+    ElasticsearchConfig::read(
+        reader,
+        &ELASTICSEARCH_URL,
+        &ELASTIC_PASSWORD,
+        &ELASTICSEARCH_CERTS_PATH,
+    )
+    .map(AuditLogConfig::Elasticsearch)
+}
+
+#[cfg(not(feature = "elasticsearch"))]
+fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
     if reader.optional(&ELASTICSEARCH_URL).is_some() {
         let why = "is set, but this build has no Elasticsearch: unset it to log to REDIS_HOST, or not at all";
         reader.mistake(&ELASTICSEARCH_URL, why);
     }
-    let port = reader.parse(&REDIS_PORT, "a port from 0 to 65535");
-    match reader.optional(&REDIS_HOST) {
-        Some(host) => AuditLogConfig::Redis { host, port },
-        None => AuditLogConfig::None,
-    }
+    None
 }
 
 fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {
@@ -282,7 +313,7 @@ mod tests {
             ("AUTHORIZATION_SERVICE_URL", "acl:5000"),
             ("CALLBACK_TIMEOUT_SEC", "0"),
             ("CALLBACK_NETWORKS", "10.0.0.1/8"),
-            ("ELASTICSEARCH_URL", "https://elastic:9200"),
+            ("ELASTICSEARCH_URL", "elastic:9200"),
             ("REDIS_PORT", "abc"),
             ("REQUESTS_CA_BUNDLE", "/no/such/file"),
             ("https_proxy", "socks5://me:secret@proxy"),
@@ -292,7 +323,11 @@ mod tests {
             "AUTHORIZATION_SERVICE_URL: expected a URL",
             "CALLBACK_TIMEOUT_SEC: is 0",
             "10.0.0.1/8 has bits set beyond its prefix",
-            "ELASTICSEARCH_URL: is set, but this build has no Elasticsearch",
+            if cfg!(feature = "elasticsearch") {
+                "ELASTICSEARCH_URL: expected one URL"
+            } else {
+                "ELASTICSEARCH_URL: is set, but this build has no Elasticsearch"
+            },
             "REDIS_PORT: is \"abc\"",
             "REQUESTS_CA_BUNDLE: /no/such/file",
             "HTTPS_PROXY: expected a proxy",
@@ -300,6 +335,60 @@ mod tests {
             assert!(mistakes.contains(name), "{name} not in\n{mistakes}");
         }
         assert!(!mistakes.contains("secret"));
+    }
+
+    #[cfg(feature = "elasticsearch")]
+    #[test]
+    fn elasticsearch_is_chosen_by_its_url_and_before_redis() {
+        let chosen = read([
+            ("ELASTICSEARCH_URL", "https://u:p@elastic"),
+            ("ELASTIC_PASSWORD", "shiboleth"),
+            ("REDIS_HOST", "redis"),
+        ]);
+        let expected = ElasticsearchConfig {
+            url: "https://elastic/".parse().unwrap(),
+            password: "shiboleth".to_owned().into(),
+            ca: None,
+        };
+        assert_eq!(chosen.unwrap().audit_log, AuditLogConfig::Elasticsearch(expected));
+        assert_eq!(
+            read([("ELASTICSEARCH_URL", "")]).unwrap().audit_log,
+            AuditLogConfig::None
+        );
+        // An empty password is one, as in Python.
+        read([
+            ("ELASTICSEARCH_URL", "http://elastic:9200"),
+            ("ELASTIC_PASSWORD", ""),
+        ])
+        .unwrap();
+    }
+
+    #[cfg(feature = "elasticsearch")]
+    #[test]
+    fn every_mistake_about_elasticsearch_is_named_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (folder, empty) = (
+            directory.path().to_str().unwrap(),
+            directory.path().join("ca.pem"),
+        );
+        std::fs::write(&empty, "no certificate").unwrap();
+        let url = ("ELASTICSEARCH_URL", "https://a:9200,https://me:shiboleth@b:9200");
+        for (certificates, why) in [
+            ("/no/such/file", "/no/such/file: No such file"),
+            (folder, "Is a directory"),
+            (empty.to_str().unwrap(), "holds no certificate in PEM"),
+        ] {
+            let mistakes = read([url, ("ELASTICSEARCH_CERTS_PATH", certificates)]).unwrap_err();
+            for words in [
+                "ELASTICSEARCH_URL: expected one URL",
+                "ELASTIC_PASSWORD: must be set where ELASTICSEARCH_URL is",
+                "ELASTICSEARCH_CERTS_PATH: ",
+                why,
+            ] {
+                assert!(mistakes.contains(words), "{words} not in\n{mistakes}");
+            }
+            assert!(!mistakes.contains("shiboleth"));
+        }
     }
 
     #[test]

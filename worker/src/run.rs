@@ -20,6 +20,8 @@ use service_kit::http::ListenAddress;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+#[cfg(feature = "elasticsearch")]
+use crate::audit_log::elasticsearch::ElasticsearchAuditLog;
 use crate::audit_log::redis::RedisAuditLog;
 use crate::audit_log::{AuditLog, AuditSink, NoAuditLog};
 use crate::authorize::Authorizer;
@@ -146,6 +148,19 @@ async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
                 cli,
                 &settings,
                 AuditLog::new(NoAuditLog, audit_log),
+                &readiness,
+                shutdown,
+            )
+            .await
+        }
+        #[cfg(feature = "elasticsearch")]
+        AuditLogConfig::Elasticsearch(config) => {
+            let sink =
+                ElasticsearchAuditLog::new(config).context("cannot set up TLS for ELASTICSEARCH_URL")?;
+            work(
+                cli,
+                &settings,
+                AuditLog::new(sink, audit_log),
                 &readiness,
                 shutdown,
             )

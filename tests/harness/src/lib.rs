@@ -10,6 +10,7 @@
 
 mod books;
 mod broker;
+mod elasticsearch;
 mod erlang;
 mod eventually;
 mod guard;
@@ -29,6 +30,7 @@ mod vhost;
 
 pub use books::{Books, Decision, adr};
 pub use broker::Broker;
+pub use elasticsearch::{Document, Elasticsearch};
 pub use eventually::eventually;
 pub use guard::Scratch;
 pub use message::Delivered;

@@ -10,6 +10,8 @@ mod callback_bytes;
 mod callback_status;
 mod corpus;
 mod driver_tokens;
+#[cfg(feature = "elasticsearch")]
+mod elastic_requests;
 mod peer;
 mod redis_log;
 mod stack;

@@ -32,7 +32,7 @@ pub(crate) enum Certificate {
     Expired,
 }
 
-/// A server on 127.0.0.1 that answers every request with 200, until it is dropped.
+/// A server on 127.0.0.1 that answers every request with 200, as Elasticsearch would, until it is dropped.
 pub(crate) struct TlsPeer {
     port: u16,
     ca_bundle: tempfile::NamedTempFile,
@@ -119,7 +119,9 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
         let mut request = [0; 4096];
         if matches!(stream.read(&mut request).await, Ok(1..)) {
             // Without length and without TLS's goodbye: the body ends with the connection, as many servers have it.
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nok").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\n\r\nok")
+                .await;
             let _ = stream.flush().await;
         }
     }

@@ -1,0 +1,226 @@
+//! What Elasticsearch answers, and what that means for the records.
+
+use elasticsearch::http::StatusCode;
+use elasticsearch::http::response::{Error as Details, Exception, Response};
+use serde::Deserialize;
+
+use crate::audit_log::{Fate, chain};
+
+/// What each answer to `GET /` must say in its header `X-Elastic-Product`, as Python's client demands it.
+const PRODUCT: &str = "Elasticsearch";
+
+/// Answers to a record that are about its index, which somebody can set right, and not about the record.
+const ABOUT_THE_INDEX: &[&str] = &[
+    "cluster_block_exception",
+    "index_closed_exception",
+    "index_not_found_exception",
+];
+
+/// Why a request came to nothing. Shows neither the password nor what the documents hold.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// Refused, cut, or not within the time.
+    #[error("{0}")]
+    Exchange(String),
+    /// Something else answers there.
+    #[error("what answers there is no Elasticsearch: it does not send X-Elastic-Product: Elasticsearch")]
+    OtherProduct,
+    #[error("it does not let in the user elastic with the password in ELASTIC_PASSWORD (status 401)")]
+    WrongPassword,
+    /// Any other answer than success.
+    #[error("it answers {request} with status {}{}", .status.as_u16(), explained(.kind, .reason))]
+    Status {
+        request: &'static str,
+        status: StatusCode,
+        /// Elasticsearch's name for the error; empty where it gives none.
+        kind: String,
+        reason: String,
+    },
+    /// Success, in words that are no answer.
+    #[error("its answer to _bulk does not tell what became of each record")]
+    Unclear,
+}
+
+impl Failure {
+    /// Whether fewer records might have been taken: the request is too large, or Elasticsearch finds it wrong.
+    pub(super) fn is_about_the_records(&self) -> bool {
+        match self {
+            Self::Status { status, kind, .. } => match *status {
+                StatusCode::PAYLOAD_TOO_LARGE => true,
+                StatusCode::BAD_REQUEST => !kind.is_empty(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+impl From<elasticsearch::Error> for Failure {
+    fn from(error: elasticsearch::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Exchange("no answer within 10 s".to_owned());
+        }
+        // The client's error says what its source says.
+        let source: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
+        Self::Exchange(chain(source.unwrap_or(&error)))
+    }
+}
+
+/// The response, if it is a success.
+pub(super) async fn successful(request: &'static str, response: Response) -> Result<Response, Failure> {
+    let status = response.status_code();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(Failure::WrongPassword);
+    }
+    // What stands before Elasticsearch explains itself in HTML, or not at all.
+    let exception: Option<Exception> = response.json().await.ok();
+    let (kind, reason) = exception
+        .as_ref()
+        .map(|exception| describe(exception.error()))
+        .unwrap_or_default();
+    Err(Failure::Status {
+        request,
+        status,
+        kind,
+        reason,
+    })
+}
+
+/// Whether the answer is Elasticsearch's own.
+pub(super) fn is_elasticsearch(response: &Response) -> Result<(), Failure> {
+    match response.headers().get("x-elastic-product") {
+        Some(product) if product == PRODUCT => Ok(()),
+        _ => Err(Failure::OtherProduct),
+    }
+}
+
+/// What became of each of these records, from the answer to their `_bulk` request.
+pub(super) fn fates(answer: &[u8], records: usize) -> Result<Vec<Fate>, Failure> {
+    let answer: Bulk = serde_json::from_slice(answer).map_err(|_| Failure::Unclear)?;
+    if answer.items.len() != records {
+        return Err(Failure::Unclear);
+    }
+    Ok(answer.items.into_iter().map(|item| fate(&item.create)).collect())
+}
+
+#[derive(Deserialize)]
+struct Bulk {
+    items: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    create: Created,
+}
+
+#[derive(Deserialize)]
+struct Created {
+    status: u16,
+    error: Option<Details>,
+}
+
+fn fate(created: &Created) -> Fate {
+    let (kind, reason) = created.error.as_ref().map(describe).unwrap_or_default();
+    let why = || format!("status {}{}", created.status, explained(&kind, &reason));
+    match created.status {
+        // 409: the document is there already.
+        200..=299 | 409 => Fate::Written,
+        429 | 500..=599 => Fate::Deferred(why()),
+        _ if ABOUT_THE_INDEX.contains(&kind.as_str()) => Fate::Deferred(why()),
+        _ => Fate::Refused(why()),
+    }
+}
+
+/// The name of an error and its reason, without the value of a field: that may be a driver's token.
+fn describe(error: &Details) -> (String, String) {
+    let reason = error.reason().unwrap_or_default();
+    let reason = reason
+        .split(" Preview of field's value")
+        .next()
+        .unwrap_or_default();
+    (error.ty().unwrap_or_default().to_owned(), reason.to_owned())
+}
+
+/// What follows a status: nothing, or the error's name and its reason.
+fn explained(kind: &str, reason: &str) -> String {
+    match (kind, reason) {
+        ("", "") => String::new(),
+        (only, "") | ("", only) => format!(": {only}"),
+        _ => format!(": {kind}: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fates_of(answer: &str, records: usize) -> Result<Vec<Fate>, String> {
+        fates(answer.as_bytes(), records).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn each_item_has_its_own_fate() {
+        let answer = r#"{"errors":true,"items":[
+            {"create":{"_id":"1","status":201,"result":"created"}},
+            {"create":{"_id":"2","status":409,"error":{"type":"version_conflict_engine_exception","reason":"exists"}}},
+            {"create":{"_id":"3","status":400,"error":{"type":"document_parsing_exception","reason":
+                "[1:9] failed to parse field [driver_token] of type [long] in document with id '3'. Preview of field's value: 'secret'"}}},
+            {"create":{"_id":"4","status":429,"error":{"type":"es_rejected_execution_exception","reason":"busy"}}},
+            {"create":{"_id":"5","status":503,"error":{"type":"unavailable_shards_exception","reason":"away"}}},
+            {"create":{"_id":"6","status":403,"error":{"type":"cluster_block_exception","reason":"read-only"}}},
+            {"create":{"_id":"7","status":404,"error":{"type":"index_not_found_exception","reason":"no such index"}}},
+            {"create":{"_id":"8","status":403,"error":{"type":"security_exception","reason":"no"}}}
+        ]}"#;
+        let deferred = |reason: &str| Fate::Deferred(reason.to_owned());
+        let refused = |reason: &str| Fate::Refused(reason.to_owned());
+        assert_eq!(
+            fates_of(answer, 8).unwrap(),
+            [
+                Fate::Written,
+                Fate::Written,
+                refused(
+                    "status 400: document_parsing_exception: [1:9] failed to parse field [driver_token] of type [long] \
+                     in document with id '3'."
+                ),
+                deferred("status 429: es_rejected_execution_exception: busy"),
+                deferred("status 503: unavailable_shards_exception: away"),
+                deferred("status 403: cluster_block_exception: read-only"),
+                deferred("status 404: index_not_found_exception: no such index"),
+                refused("status 403: security_exception: no"),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_does_not_tell_of_each_record_is_none() {
+        for answer in [
+            "",
+            "hello",
+            "{}",
+            r#"{"items":[]}"#,
+            r#"{"items":[{"index":{"status":201}}]}"#,
+            r#"{"items":[{"create":{"status":201}},{"create":{"status":201}}]}"#,
+        ] {
+            assert!(fates_of(answer, 1).is_err(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_cut_where_its_records_are_to_blame() {
+        let failure = |status, kind: &str| Failure::Status {
+            request: "POST /",
+            status: StatusCode::from_u16(status).unwrap(),
+            kind: kind.to_owned(),
+            reason: String::new(),
+        };
+        assert!(failure(413, "").is_about_the_records());
+        assert!(failure(400, "action_request_validation_exception").is_about_the_records());
+        assert!(!failure(400, "").is_about_the_records());
+        assert!(!failure(429, "es_rejected_execution_exception").is_about_the_records());
+        assert!(!failure(503, "").is_about_the_records());
+        assert!(!Failure::WrongPassword.is_about_the_records());
+    }
+}
