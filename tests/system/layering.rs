@@ -58,7 +58,7 @@ const MAY_USE_IN_TESTS: &[&str] = &["harness"];
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("lapin", &["celery-runtime"]),
     ("redis", &["acl-service", "celery-runtime", "harness", "worker"]),
-    ("rusqlite", &["standalone"]),
+    ("rusqlite", &["standalone", "worker"]),
 ];
 
 /// The only sources that may name redis: a file, or the beginning of its path.

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::audit_log::redis::RedisAuditLog;
-use crate::audit_log::{AuditLog, AuditSink, NoAuditLog};
+use crate::audit_log::{AuditLog, NoAuditLog};
 use crate::authorize::Authorizer;
 use crate::cli::Cli;
 use crate::config::{self, AuditLogConfig, Config};
@@ -153,29 +153,23 @@ async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
         }
         AuditLogConfig::Redis { host, port } => {
             let sink = RedisAuditLog::new(host, *port).context("REDIS_HOST and REDIS_PORT name no Redis")?;
-            work(
-                cli,
-                &settings,
-                AuditLog::new(sink, audit_log),
-                &readiness,
-                shutdown,
-            )
-            .await
+            let audit_log = AuditLog::with_spool(sink, audit_log, settings.task.spool.spool()?);
+            work(cli, &settings, audit_log, &readiness, shutdown).await
         }
     }
 }
 
-async fn work<S: AuditSink>(
+async fn work(
     cli: &Cli,
     settings: &Settings,
-    audit_log: AuditLog<S>,
+    audit_log: AuditLog,
     readiness: &Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<u8> {
     let (acl, callbacks) = settings.task.clients()?;
     let authorizer = Arc::new(Authorizer::new(acl, callbacks, audit_log));
     let mut registry = Registry::new();
-    task::register(&mut registry, Arc::clone(&authorizer));
+    task::register(&mut registry, authorizer);
 
     let config = worker_config(cli, settings.broker.clone());
     if !cli.quiet && cli.loglevel.shows_banner() {
@@ -196,7 +190,6 @@ async fn work<S: AuditSink>(
     tokio::select! {
         exit_code = worker.run(shutdown) => Ok(exit_code),
         () = follow(status, broker) => Ok(0),
-        () = async { authorizer.audit_log().wait().await; std::future::pending().await } => Ok(0),
     }
 }
 

@@ -12,5 +12,6 @@ mod corpus;
 mod driver_tokens;
 mod peer;
 mod redis_log;
+mod spool;
 mod stack;
 mod tls_peer;
