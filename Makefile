@@ -18,16 +18,15 @@ test: setup
 	scripts/setup-versions 5.2.7
 	$(CARGO) test --workspace
 
-# Two versions at a time: a Celery worker takes seconds of CPU to start.
-VERSIONS = $(CARGO) test -p compat-tests --test compat versions:: -- --include-ignored --test-threads=2
-
-test-versions: setup ## every Celery version in both directions, compared with docs/COMPATIBILITY.md
+# Two versions at a time: a Celery worker takes seconds of CPU to start. Those of the newest and the oldest version run in
+# `make test` as well.
+test-versions: setup ## every Celery version and rusty-celery in both directions, compared with docs/COMPATIBILITY.md
 	scripts/setup-versions
-	$(VERSIONS)
+	cd tests/rusty-celery && $(CARGO) build --locked
+	$(CARGO) test -p compat-tests --test compat -- --include-ignored --test-threads=2 celery_ no_cell
 
-compat-table: setup ## the same, written to docs/COMPATIBILITY.md
-	scripts/setup-versions
-	COMPAT_TABLE=write $(VERSIONS)
+compat-table: ## the same, written to docs/COMPATIBILITY.md
+	COMPAT_TABLE=write $(MAKE) test-versions
 
 test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic

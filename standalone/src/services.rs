@@ -43,7 +43,7 @@ pub(crate) struct Services {
     _background: JoinSet<()>,
 }
 
-type Worker = Arc<Authorizer<SqliteAuditLog>>;
+type Worker = Arc<Authorizer>;
 
 impl Services {
     /// Listens, opens the file and starts to run what waits in it.
@@ -51,7 +51,7 @@ impl Services {
         let api_listener = config.api.bind().await.context("the public API (--api-port)")?;
         let acl_listener = config.acl.bind().await.context("the ACL service (--acl-port)")?;
         let readiness = Readiness::new();
-        let mut background = admin::start(config.admin.as_ref(), &readiness, shutdown).await?;
+        let background = admin::start(config.admin.as_ref(), &readiness, shutdown).await?;
         let (api, acl) = (reachable(&api_listener)?, reachable(&acl_listener)?);
 
         let database = Database::open(&config.database)?;
@@ -68,7 +68,6 @@ impl Services {
         let mut registry = Registry::new();
         worker::task::register(&mut registry, Worker::clone(&worker));
         let runner = Runner::new(queue.clone(), registry, last);
-        background.spawn(async move { worker.audit_log().wait().await });
 
         // Runs that are still going on need the ACL service, so it leaves last.
         let mut acl_shutdown = Shutdown::manual();
@@ -128,11 +127,7 @@ impl Services {
     }
 }
 
-fn authorizer(
-    config: &Config,
-    acl: SocketAddr,
-    audit_log: AuditLog<SqliteAuditLog>,
-) -> anyhow::Result<Authorizer<SqliteAuditLog>> {
+fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::Result<Authorizer> {
     let (_, callbacks) = config.worker.clients()?;
     // The ACL service is in this very process: no proxy leads to it.
     let acl = AclClient::new(

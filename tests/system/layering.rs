@@ -62,7 +62,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("elasticsearch", &["worker"]),
     ("lapin", &["celery-runtime"]),
     ("redis", &["acl-service", "celery-runtime", "harness", "worker"]),
-    ("rusqlite", &["standalone"]),
+    ("rusqlite", &["standalone", "worker"]),
 ];
 
 /// The only sources that may name redis: a file, or the beginning of its path.

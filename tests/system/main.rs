@@ -12,3 +12,4 @@ mod readme;
 mod reliability;
 mod services;
 mod shutdown;
+mod spool;

@@ -1,17 +1,16 @@
 //! The audit log: one record per authorization, written before the message is acked.
 
+mod batch;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
+mod intake;
 pub mod redis;
+pub mod spool;
+mod writer;
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
-use service_kit::admin::Part;
-use tracing::{error, info};
-
+pub use self::writer::AuditLog;
 use crate::verdict::Verdict;
 
 /// What is kept of an authorization. All texts as the message had them; a lone surrogate is U+FFFD.
@@ -80,80 +79,6 @@ impl AuditSink for NoAuditLog {
 
     async fn write(&self, records: &[AuditRecord]) -> Result<Vec<Fate>, AuditError> {
         Ok(vec![Fate::Written; records.len()])
-    }
-}
-
-/// A sink that loses nothing: what it cannot take is tried again until it can. Says once when an outage begins and once
-/// when it is over.
-#[derive(Debug)]
-pub struct AuditLog<S> {
-    sink: S,
-    part: Part,
-    /// An outage that has been said.
-    outage: AtomicBool,
-}
-
-impl<S: AuditSink> AuditLog<S> {
-    /// `part` tells whether the sink takes records; it is not ready until it has taken one, or [`AuditLog::wait`] has
-    /// reached it.
-    pub fn new(sink: S, part: Part) -> Self {
-        Self {
-            sink,
-            part,
-            outage: AtomicBool::new(false),
-        }
-    }
-
-    /// Returns when the sink can be written to; to be run at start.
-    pub async fn wait(&self) {
-        self.until_done(|| self.sink.check()).await;
-    }
-
-    /// Returns when the record is written, however long that takes. Dropping the future gives up.
-    pub async fn write(&self, record: &AuditRecord) {
-        self.until_done(|| self.write_once(record)).await;
-    }
-
-    async fn write_once(&self, record: &AuditRecord) -> Result<(), AuditError> {
-        let fates = self.sink.write(std::slice::from_ref(record)).await?;
-        match fates.into_iter().next() {
-            Some(Fate::Written) => Ok(()),
-            Some(Fate::Deferred(reason) | Fate::Refused(reason)) => Err(AuditError {
-                store: "its store".to_owned(),
-                source: reason.into(),
-            }),
-            None => Err(AuditError {
-                store: "its store".to_owned(),
-                source: "it does not tell what became of the record".into(),
-            }),
-        }
-    }
-
-    async fn until_done<F: Future<Output = Result<(), AuditError>>>(&self, attempt: impl FnMut() -> F) {
-        let forever = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(5))
-            .with_jitter()
-            .without_max_times();
-        let done = attempt
-            .retry(forever)
-            .notify(|error, _| self.note_outage(error))
-            .await;
-        if done.is_err() {
-            return;
-        }
-        self.part.ready();
-        if self.outage.swap(false, Ordering::Relaxed) {
-            info!("the audit log takes records again");
-        }
-    }
-
-    fn note_outage(&self, error: &AuditError) {
-        let reason = chain(error);
-        self.part.not_ready(reason.clone());
-        if !self.outage.swap(true, Ordering::Relaxed) {
-            error!("{reason}; records are kept back, and their messages unacknowledged, until it is back");
-        }
     }
 }
 

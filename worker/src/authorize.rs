@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use crate::acl_client::{AclClient, AclError};
 use crate::acl_outage::AclOutage;
 use crate::arguments::{ArgumentError, Arguments};
-use crate::audit_log::{self, AuditLog, AuditRecord, AuditSink};
+use crate::audit_log::{self, AuditLog, AuditRecord};
 use crate::callback::CallbackClient;
 use crate::callback_status::CallbackStatus;
 use crate::callback_url::{self, Judgement};
@@ -18,11 +18,11 @@ use crate::verdict::Verdict;
 
 /// Decides, calls back and records.
 #[derive(Debug)]
-pub struct Authorizer<S> {
+pub struct Authorizer {
     acl: AclClient,
     acl_outage: AclOutage,
     callbacks: CallbackClient,
-    audit_log: AuditLog<S>,
+    audit_log: AuditLog,
 }
 
 /// What the arguments alone tell.
@@ -35,20 +35,15 @@ enum Decision {
     Open { station_id: String, time_left: Duration },
 }
 
-impl<S: AuditSink> Authorizer<S> {
+impl Authorizer {
     /// An authorizer that works with these three.
-    pub fn new(acl: AclClient, callbacks: CallbackClient, audit_log: AuditLog<S>) -> Self {
+    pub fn new(acl: AclClient, callbacks: CallbackClient, audit_log: AuditLog) -> Self {
         Self {
             acl,
             acl_outage: AclOutage::default(),
             callbacks,
             audit_log,
         }
-    }
-
-    /// Where records go.
-    pub fn audit_log(&self) -> &AuditLog<S> {
-        &self.audit_log
     }
 
     /// Runs the task `task_id`, `authorize(*args, **kwargs)`; `now` is the time at which the task began, in nanoseconds since 1970.

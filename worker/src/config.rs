@@ -1,6 +1,6 @@
 //! The worker's configuration, all from the environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use service_kit::env::{Reader, Variable};
 use crate::acl_client::AclClient;
 #[cfg(feature = "elasticsearch")]
 use crate::audit_log::elasticsearch::config::ElasticsearchConfig;
+use crate::audit_log::spool::{OpenError, Spool};
 use crate::callback::proxy::Proxies;
 use crate::callback::{CallbackClient, tls};
 use crate::target_policy::TargetPolicy;
@@ -58,6 +59,16 @@ const ELASTICSEARCH_CERTS_PATH: Variable = Variable {
     default: None,
     meaning: "file with the CA certificate of ELASTICSEARCH_URL, whose host name is then not checked",
 };
+const AUDIT_SPOOL: Variable = Variable {
+    name: "AUDIT_SPOOL",
+    default: Some(DEFAULT_SPOOL),
+    meaning: "SQLite file that keeps records while the audit log is down",
+};
+const AUDIT_SPOOL_MAX_MIB: Variable = Variable {
+    name: "AUDIT_SPOOL_MAX_MIB",
+    default: Some("1024"),
+    meaning: "limit of AUDIT_SPOOL's size in MiB; when it is full, messages stay unacknowledged",
+};
 const REQUESTS_CA_BUNDLE: Variable = Variable {
     name: "REQUESTS_CA_BUNDLE",
     default: None,
@@ -84,6 +95,9 @@ const NO_PROXY: Variable = Variable {
     meaning: "hosts called without proxy, also no_proxy",
 };
 
+/// In the working directory.
+const DEFAULT_SPOOL: &str = "audit-spool.db";
+
 /// Every variable that [`Config::read`] reads, but for the lower-case names of the proxy variables.
 pub const VARIABLES: &[Variable] = &[
     AUTHORIZATION_SERVICE_URL,
@@ -94,6 +108,8 @@ pub const VARIABLES: &[Variable] = &[
     ELASTICSEARCH_URL,
     ELASTIC_PASSWORD,
     ELASTICSEARCH_CERTS_PATH,
+    AUDIT_SPOOL,
+    AUDIT_SPOOL_MAX_MIB,
     REQUESTS_CA_BUNDLE,
     HTTP_PROXY,
     HTTPS_PROXY,
@@ -112,6 +128,8 @@ pub struct Config {
     pub callback_networks: TargetPolicy,
     /// Where records go.
     pub audit_log: AuditLogConfig,
+    /// Where they are kept while they cannot go there.
+    pub spool: SpoolConfig,
     /// CA certificates instead of Mozilla's.
     pub ca_bundle: Option<PathBuf>,
     /// Proxies for callbacks and the ACL service.
@@ -135,6 +153,39 @@ pub enum AuditLogConfig {
     },
 }
 
+/// The spool of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// The file that was asked for; none: `audit-spool.db` in the working directory, if that can be written.
+    pub path: Option<PathBuf>,
+    /// The limit of its size.
+    pub max_mib: u32,
+}
+
+impl SpoolConfig {
+    /// The spool. None, with a warning, where nobody asked for one and the working directory cannot be written.
+    ///
+    /// # Errors
+    ///
+    /// The file that was asked for cannot be written, or a file is there that is no spool of this version.
+    pub fn spool(&self) -> Result<Option<Spool>, OpenError> {
+        let default = Path::new(DEFAULT_SPOOL);
+        match (
+            Spool::new(self.path.as_deref().unwrap_or(default), self.max_mib),
+            &self.path,
+        ) {
+            (Err(error), None) if error.is_unwritable() => {
+                tracing::warn!(
+                    "there is no spool: {error}. While the audit log is down, records are kept back and their messages \
+                     unacknowledged"
+                );
+                Ok(None)
+            }
+            (spool, _) => spool.map(Some),
+        }
+    }
+}
+
 impl Config {
     /// Reads [`VARIABLES`]; `reader` collects the mistakes.
     pub fn read(reader: &mut Reader<'_>) -> Self {
@@ -143,6 +194,7 @@ impl Config {
             callback_timeout: read_callback_timeout(reader),
             callback_networks: reader.parse_explained(&CALLBACK_NETWORKS),
             audit_log: read_audit_log(reader),
+            spool: read_spool(reader),
             ca_bundle: read_ca_bundle(reader),
             proxies: read_proxies(reader),
         }
@@ -214,6 +266,18 @@ fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
         reader.mistake(&ELASTICSEARCH_URL, why);
     }
     None
+}
+
+fn read_spool(reader: &mut Reader<'_>) -> SpoolConfig {
+    let expected = "a whole number of MiB from 1 to 1048576";
+    let max_mib = reader.parse(&AUDIT_SPOOL_MAX_MIB, expected);
+    if !(1..=1 << 20).contains(&max_mib) {
+        reader.mistake(&AUDIT_SPOOL_MAX_MIB, format!("is {max_mib}, expected {expected}"));
+    }
+    SpoolConfig {
+        path: reader.optional(&AUDIT_SPOOL).map(PathBuf::from),
+        max_mib,
+    }
 }
 
 fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {

@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 #[cfg(feature = "elasticsearch")]
 use crate::audit_log::elasticsearch::ElasticsearchAuditLog;
 use crate::audit_log::redis::RedisAuditLog;
-use crate::audit_log::{AuditLog, AuditSink, NoAuditLog};
+use crate::audit_log::{AuditLog, NoAuditLog};
 use crate::authorize::Authorizer;
 use crate::cli::Cli;
 use crate::config::{self, AuditLogConfig, Config};
@@ -140,57 +140,40 @@ async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     let readiness = Readiness::new();
     let health = service_kit::shutdown::Shutdown::manual();
     let _health = admin::start(settings.admin.as_ref(), &readiness, &health).await?;
-    let audit_log = readiness.part("audit log");
-    match &settings.task.audit_log {
+    let audit_log = audit_log(&settings.task, readiness.part("audit log"))?;
+    work(cli, &settings, audit_log, &readiness, shutdown).await
+}
+
+fn audit_log(config: &Config, part: Part) -> anyhow::Result<AuditLog> {
+    Ok(match &config.audit_log {
         AuditLogConfig::None => {
             tracing::warn!("there is no audit log: neither ELASTICSEARCH_URL nor REDIS_HOST is set");
-            work(
-                cli,
-                &settings,
-                AuditLog::new(NoAuditLog, audit_log),
-                &readiness,
-                shutdown,
-            )
-            .await
+            AuditLog::new(NoAuditLog, part)
         }
         #[cfg(feature = "elasticsearch")]
-        AuditLogConfig::Elasticsearch(config) => {
-            let sink =
-                ElasticsearchAuditLog::new(config).context("cannot set up TLS for ELASTICSEARCH_URL")?;
-            work(
-                cli,
-                &settings,
-                AuditLog::new(sink, audit_log),
-                &readiness,
-                shutdown,
-            )
-            .await
+        AuditLogConfig::Elasticsearch(elasticsearch) => {
+            let sink = ElasticsearchAuditLog::new(elasticsearch)
+                .context("cannot set up TLS for ELASTICSEARCH_URL")?;
+            AuditLog::with_spool(sink, part, config.spool.spool()?)
         }
         AuditLogConfig::Redis { host, port } => {
             let sink = RedisAuditLog::new(host, *port).context("REDIS_HOST and REDIS_PORT name no Redis")?;
-            work(
-                cli,
-                &settings,
-                AuditLog::new(sink, audit_log),
-                &readiness,
-                shutdown,
-            )
-            .await
+            AuditLog::with_spool(sink, part, config.spool.spool()?)
         }
-    }
+    })
 }
 
-async fn work<S: AuditSink>(
+async fn work(
     cli: &Cli,
     settings: &Settings,
-    audit_log: AuditLog<S>,
+    audit_log: AuditLog,
     readiness: &Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<u8> {
     let (acl, callbacks) = settings.task.clients()?;
     let authorizer = Arc::new(Authorizer::new(acl, callbacks, audit_log));
     let mut registry = Registry::new();
-    task::register(&mut registry, Arc::clone(&authorizer));
+    task::register(&mut registry, authorizer);
 
     let config = worker_config(cli, settings.broker.clone());
     if !cli.quiet && cli.loglevel.shows_banner() {
@@ -211,7 +194,6 @@ async fn work<S: AuditSink>(
     tokio::select! {
         exit_code = worker.run(shutdown) => Ok(exit_code),
         () = follow(status, broker) => Ok(0),
-        () = async { authorizer.audit_log().wait().await; std::future::pending().await } => Ok(0),
     }
 }
 

@@ -6,7 +6,6 @@ use celery_protocol::Value;
 use celery_runtime::{Registry, Request, TaskError, TaskOptions, TaskResult};
 use jiff::Timestamp;
 
-use crate::audit_log::AuditSink;
 use crate::authorize::Authorizer;
 
 /// The Celery application that the task belongs to.
@@ -16,13 +15,13 @@ pub const APP: &str = "authorization_worker.tasks";
 pub const NAME: &str = "authorization_worker.tasks.authorize";
 
 /// Registers the task.
-pub fn register<S: AuditSink>(registry: &mut Registry, authorizer: Arc<Authorizer<S>>) {
+pub fn register(registry: &mut Registry, authorizer: Arc<Authorizer>) {
     registry.register(TaskOptions::named(NAME), move |request| {
         run(Arc::clone(&authorizer), request)
     });
 }
 
-async fn run<S: AuditSink>(authorizer: Arc<Authorizer<S>>, request: Request) -> TaskResult {
+async fn run(authorizer: Arc<Authorizer>, request: Request) -> TaskResult {
     let now = Timestamp::now().as_nanosecond();
     let message = request.message();
     let Some(kwargs) = message.keywords() else {

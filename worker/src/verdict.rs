@@ -25,6 +25,13 @@ impl Verdict {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The verdict of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Allowed, Self::NotAllowed, Self::Invalid, Self::Unknown]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == word)
+    }
 }
 
 impl fmt::Display for Verdict {

@@ -24,7 +24,7 @@ fn record(start_time_ns: i128) -> AuditRecord {
     }
 }
 
-fn audit_log(port: u16) -> (Arc<AuditLog<RedisAuditLog>>, Readiness) {
+fn audit_log(port: u16) -> (Arc<AuditLog>, Readiness) {
     let readiness = Readiness::new();
     let sink = RedisAuditLog::new("127.0.0.1", port).unwrap();
     (
@@ -50,8 +50,7 @@ async fn not_ready(readiness: &Readiness, reason: &str) {
 async fn records_wait_for_a_redis_that_is_down() {
     let mut redis = harness::Redis::start().await;
     let (log, readiness) = audit_log(redis.port());
-    log.wait().await;
-    assert!(readiness.is_ready());
+    readiness.ready().await;
     log.write(&record(1)).await;
 
     redis.kill();
@@ -74,24 +73,18 @@ async fn records_wait_for_a_redis_that_is_down() {
 #[tokio::test]
 async fn a_redis_that_is_not_there_at_start_is_waited_for() {
     let mut redis = harness::Redis::start().await;
-    let (log, readiness) = audit_log(redis.port());
     redis.stop().await;
-    let mut waiting = JoinSet::new();
-    waiting.spawn({
-        let log = Arc::clone(&log);
-        async move { log.wait().await }
-    });
+    let (_log, readiness) = audit_log(redis.port());
     not_ready(&readiness, "onnection refused").await;
     redis.start_again().await;
-    tokio::time::timeout(PATIENCE, waiting.join_next()).await.unwrap();
-    assert!(readiness.is_ready());
+    tokio::time::timeout(PATIENCE, readiness.ready()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_frozen_redis_makes_one_record_of_many_attempts() {
     let redis = harness::Redis::start().await;
     let (log, readiness) = audit_log(redis.port());
-    log.wait().await;
+    readiness.ready().await;
     redis.freeze();
     let mut writing = JoinSet::new();
     writing.spawn({
@@ -114,7 +107,7 @@ async fn a_redis_that_refuses_writes_is_an_outage() {
     let mut connection = redis.connection().await;
     for (n, (begin, end, reason)) in (1..).zip(trouble) {
         let (log, readiness) = audit_log(redis.port());
-        log.wait().await;
+        readiness.ready().await;
         command(&mut connection, begin).await;
         let mut writing = JoinSet::new();
         writing.spawn(async move { log.write(&record(n)).await });

@@ -7,7 +7,6 @@ use std::time::Duration;
 use celery_protocol::{Dict, Value as Argument, json};
 use harness::Receiver;
 use serde_json::Value;
-use worker::audit_log::redis::RedisAuditLog;
 use worker::authorize::Authorizer;
 
 use crate::corpus::{self, Books, text};
@@ -18,7 +17,7 @@ const FILE: &str = "authorize-semantics.jsonl";
 const RECORDED: i128 = 1_795_345_700_000_000_000;
 
 struct Setting {
-    authorizer: Authorizer<RedisAuditLog>,
+    authorizer: Authorizer,
     acl: Receiver,
     callbacks: Receiver,
     redis: harness::Redis,

@@ -14,5 +14,6 @@ mod driver_tokens;
 mod elastic_requests;
 mod peer;
 mod redis_log;
+mod spool;
 mod stack;
 mod tls_peer;

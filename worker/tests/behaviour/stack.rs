@@ -37,12 +37,12 @@ pub(crate) fn acl_client(base_url: &str) -> AclClient {
 }
 
 /// An audit log with its own readiness.
-pub(crate) fn audit_log<S: AuditSink>(sink: S) -> AuditLog<S> {
+pub(crate) fn audit_log(sink: impl AuditSink) -> AuditLog {
     AuditLog::new(sink, service_kit::admin::Readiness::new().part("audit log"))
 }
 
 /// A whole authorizer on Redis.
-pub(crate) fn authorizer(acl_url: &str, redis: &harness::Redis) -> Authorizer<RedisAuditLog> {
+pub(crate) fn authorizer(acl_url: &str, redis: &harness::Redis) -> Authorizer {
     let sink = RedisAuditLog::new("127.0.0.1", redis.port()).unwrap();
     let callbacks = callback_client(Duration::from_secs(5), &Proxies::default());
     Authorizer::new(acl_client(acl_url), callbacks, audit_log(sink))

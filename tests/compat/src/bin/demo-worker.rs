@@ -73,14 +73,12 @@ fn tasks() -> Registry {
     tasks.register(TaskOptions::named("demo.again"), |request| async move {
         let word = request.message().positional().and_then(<[Value]>::first).cloned();
         let word = word.unwrap_or(Value::None);
-        match request.message().retries {
-            retries @ 1.. => Ok(Value::List(vec![word, Value::from(retries)])),
-            _ => {
-                let word = word.py_str();
-                let retry = request.retry(Exception::new("KeyError", word));
-                Err(retry.after(Duration::from_millis(100)).into())
-            }
+        let retries = request.message().retries;
+        if retries == 0 {
+            let retry = request.retry(Exception::new("KeyError", word.py_str()));
+            return Err(retry.after(Duration::from_millis(100)).into());
         }
+        Ok(Value::List(vec![word, Value::from(retries)]))
     });
     tasks.register(TaskOptions::named("demo.stamps"), |request| async move {
         let names = request.message().stamped_headers.iter();

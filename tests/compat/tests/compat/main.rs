@@ -4,6 +4,7 @@ mod bad_messages;
 mod demo;
 mod log_line;
 mod recording;
+mod rusty_celery;
 mod table;
 mod venv;
 mod versions;

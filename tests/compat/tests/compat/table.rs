@@ -1,4 +1,4 @@
-//! The table of docs/COMPATIBILITY.md: a row per direction and case, a column per version. A run compares its column with
+//! The tables of docs/COMPATIBILITY.md: a row per direction and case, a column per version. A run compares its column with
 //! the document, or, with `COMPAT_TABLE=write` (`make compat-table`), writes it there.
 
 use std::fs;
@@ -7,11 +7,24 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-/// Every version that has a column.
-pub(crate) const VERSIONS: [&str; 6] = ["5.2.7", "5.3.6", "5.4.0", "5.5.3", "5.6.3", crate::venv::NEWEST];
+/// A table of the document, between two marks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    mark: &'static str,
+    columns: &'static [&'static str],
+}
 
-const BEGIN: &str = "<!-- celery-versions: begin -->\n";
-const END: &str = "<!-- celery-versions: end -->";
+/// Celery itself, a column per version.
+pub(crate) const CELERY: Place = Place {
+    mark: "celery-versions",
+    columns: &["5.2.7", "5.3.6", "5.4.0", "5.5.3", "5.6.3", crate::venv::NEWEST],
+};
+
+/// The other Celery in Rust.
+pub(crate) const RUSTY_CELERY: Place = Place {
+    mark: "rusty-celery",
+    columns: &["0.5.5"],
+};
 
 /// Tests of several versions may write at once.
 static DOCUMENT: Mutex<()> = Mutex::new(());
@@ -34,11 +47,11 @@ impl Column {
     }
 
     /// Compares with the document, or writes there. What is said in the document explains every cell that is not `yes`.
-    pub(crate) fn settle(mut self, version: &str) {
+    pub(crate) fn settle(mut self, place: Place, version: &str) {
         self.0.sort();
         let _writing = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner);
         let document = fs::read_to_string(path()).expect("docs/COMPATIBILITY.md");
-        let mut table = Table::of(&document);
+        let mut table = Table::of(place, &document);
         if std::env::var_os("COMPAT_TABLE").is_some_and(|what| what == "write") {
             table.replace(version, self.0);
             fs::write(path(), table.within(&document)).expect("docs/COMPATIBILITY.md is written");
@@ -46,44 +59,63 @@ impl Column {
             assert_eq!(
                 self.0,
                 table.column(version),
-                "what Celery {version} did (left) and docs/COMPATIBILITY.md (right); `make compat-table` writes the document"
+                "what version {version} did (left) and docs/COMPATIBILITY.md (right); `make compat-table` writes the document"
             );
         }
     }
 }
 
+impl Place {
+    /// What stands in the document before the table, in it, and behind it.
+    fn split<'d>(&self, document: &'d str) -> [&'d str; 3] {
+        let [begin, end] = self.marks();
+        let parts = document.split_once(&begin);
+        let (before, rest) = parts.unwrap_or_else(|| panic!("there is no {begin}"));
+        let parts = rest.split_once(&end);
+        let (table, after) = parts.unwrap_or_else(|| panic!("there is no {end}"));
+        [before, table, after]
+    }
+
+    fn marks(&self) -> [String; 2] {
+        ["begin", "end"].map(|what| format!("<!-- {}: {what} -->\n", self.mark))
+    }
+
+    fn column(&self, version: &str) -> usize {
+        let at = self.columns.iter().position(|known| *known == version);
+        2 + at.unwrap_or_else(|| panic!("{version} is none of {:?}", self.columns))
+    }
+}
+
 /// Rows of direction, case, and an outcome per version.
 #[derive(Debug)]
-struct Table(Vec<Vec<String>>);
+struct Table {
+    place: Place,
+    rows: Vec<Vec<String>>,
+}
 
 impl Table {
-    fn of(document: &str) -> Self {
-        let (_, rest) = document.split_once(BEGIN).expect("the begin of the table");
-        let (table, _) = rest.split_once(END).expect("the end of the table");
-        let rows = table.lines().filter(|line| line.starts_with("| ")).skip(2);
-        Self(rows.map(cells).collect())
+    fn of(place: Place, document: &str) -> Self {
+        let [_, table, _] = place.split(document);
+        Self {
+            place,
+            rows: table.lines().skip(2).map(cells).collect(),
+        }
     }
 
     fn column(&self, version: &str) -> Vec<[String; 3]> {
-        let at = 2 + VERSIONS
-            .iter()
-            .position(|known| *known == version)
-            .expect("a known version");
-        let rows = self.0.iter();
+        let at = self.place.column(version);
+        let rows = self.rows.iter();
         rows.map(|row| [row[0].clone(), row[1].clone(), row[at].clone()])
             .collect()
     }
 
     /// Cases that are no longer there go, new ones are empty in the other columns.
     fn replace(&mut self, version: &str, column: Vec<[String; 3]>) {
-        let at = 2 + VERSIONS
-            .iter()
-            .position(|known| *known == version)
-            .expect("a known version");
+        let at = self.place.column(version);
         let rows = column.into_iter().map(|[direction, case, outcome]| {
-            let known = self.0.iter().find(|row| row[0] == direction && row[1] == case);
+            let known = self.rows.iter().find(|row| row[0] == direction && row[1] == case);
             let mut row = known.cloned().unwrap_or_else(|| {
-                let mut row = vec![String::new(); 2 + VERSIONS.len()];
+                let mut row = vec![String::new(); 2 + self.place.columns.len()];
                 row[0].clone_from(&direction);
                 row[1].clone_from(&case);
                 row
@@ -91,16 +123,18 @@ impl Table {
             row[at] = outcome;
             row
         });
-        self.0 = rows.collect();
+        self.rows = rows.collect();
     }
 
     fn within(&self, document: &str) -> String {
-        let (before, rest) = document.split_once(BEGIN).expect("the begin of the table");
-        let (_, after) = rest.split_once(END).expect("the end of the table");
-        let head = ["direction", "case"].into_iter().chain(VERSIONS);
-        let mut lines = vec![line(head), line(["---"].repeat(2 + VERSIONS.len()).into_iter())];
-        lines.extend(self.0.iter().map(|row| line(row.iter().map(String::as_str))));
-        format!("{before}{BEGIN}{}{END}{after}", lines.concat())
+        let [before, _, after] = self.place.split(document);
+        let [begin, end] = self.place.marks();
+        let columns = self.place.columns;
+        let head = ["direction", "case"].iter().chain(columns).copied();
+        let rule = ["---"].repeat(2 + columns.len());
+        let mut lines = vec![line(head), line(rule.into_iter())];
+        lines.extend(self.rows.iter().map(|row| line(row.iter().map(String::as_str))));
+        format!("{before}{begin}{}{end}{after}", lines.concat())
     }
 }
 
@@ -123,17 +157,18 @@ fn cells(line: &str) -> Vec<String> {
 #[test]
 fn no_cell_is_empty_or_unexplained() {
     let document = fs::read_to_string(path()).expect("docs/COMPATIBILITY.md");
-    let (_, rest) = document.split_once(BEGIN).expect("the begin of the table");
-    let head = rest.lines().next().expect("a head");
-    assert_eq!(cells(head)[2..], VERSIONS);
-    let (_, explained) = rest.split_once(END).expect("the end of the table");
-    let rows = Table::of(&document).0;
-    assert!(!rows.is_empty());
-    for row in rows {
-        assert_eq!(row.len(), 2 + VERSIONS.len(), "{row:?}");
-        for outcome in &row[2..] {
-            let is_explained = outcome == "yes" || explained.contains(&format!("| {outcome} |"));
-            assert!(!outcome.is_empty() && is_explained, "{row:?}: {outcome:?}");
+    for place in [CELERY, RUSTY_CELERY] {
+        let [_, table, explained] = place.split(&document);
+        let head = table.lines().next().expect("a head");
+        assert_eq!(cells(head)[2..], *place.columns);
+        let rows = Table::of(place, &document).rows;
+        assert!(!rows.is_empty());
+        for row in rows {
+            assert_eq!(row.len(), 2 + place.columns.len(), "{row:?}");
+            for outcome in &row[2..] {
+                let is_explained = outcome == "yes" || explained.contains(&format!("| {outcome} |"));
+                assert!(!outcome.is_empty() && is_explained, "{row:?}: {outcome:?}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::demo::{self, Results};
-use crate::table::Column;
+use crate::table::{CELERY, Column};
 use crate::venv;
 
 const WAIT: Duration = Duration::from_mins(1);
@@ -77,7 +77,7 @@ async fn interoperates(version: &str) {
     to_python(&vhost, &redis, &mut column).await;
     together(version, &vhost, &python, &results, &mut column).await;
     authorize(version, &mut column).await;
-    column.settle(version);
+    column.settle(CELERY, version);
 }
 
 /// Runs demo/calls.py with this version against a queue.
@@ -133,11 +133,11 @@ impl Sent {
     }
 }
 
-fn call(task: &str, args: Vec<Value>) -> TaskCall {
+pub(crate) fn call(task: &str, args: Vec<Value>) -> TaskCall {
     TaskCall::new(task, Uuid::new_v4().to_string(), sender()).with_args(args)
 }
 
-fn numbers(numbers: &[i64]) -> Vec<Value> {
+pub(crate) fn numbers(numbers: &[i64]) -> Vec<Value> {
     numbers.iter().copied().map(Value::from).collect()
 }
 
@@ -272,8 +272,8 @@ async fn to_python(vhost: &Vhost, redis: &Redis, column: &mut Column) {
     producer.close().await;
 }
 
-/// What a Python worker has stored for a task: its result, or its exception.
-async fn result(redis: &Redis, id: &str) -> Json {
+/// What a worker has stored for a task: its result, or its exception.
+pub(crate) async fn result(redis: &Redis, id: &str) -> Json {
     let key = format!("celery-task-meta-{id}");
     eventually(format!("a result of {id}"), WAIT, || async {
         let text = redis.get(&key).await.ok_or("no result yet")?;
@@ -293,7 +293,7 @@ async fn result(redis: &Redis, id: &str) -> Json {
     .await
 }
 
-fn producer(vhost: &Vhost, queue: &str) -> Producer {
+pub(crate) fn producer(vhost: &Vhost, queue: &str) -> Producer {
     Producer::start(ProducerConfig {
         broker: vhost.amqp_url().parse().expect("a broker URL"),
         queue: queue.to_owned(),

@@ -1,0 +1,220 @@
+//! The local spool: an SQLite file that keeps records while the audit log cannot take them (issue 5, ADR 39).
+
+mod file;
+mod rows;
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+pub use self::file::OpenError;
+pub(super) use self::rows::Spooled;
+use super::AuditRecord;
+
+/// A file for records, opened when the first record comes and closed when it has no more. Clones share it; other
+/// processes may have it, too.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    path: Arc<Path>,
+    max_mib: u32,
+    left: Left,
+    connection: Arc<Mutex<Option<Connection>>>,
+}
+
+/// What a spool held when it was looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Records that wait for the audit log.
+    pub waiting: u32,
+    /// Records that it has refused.
+    pub refused: u32,
+}
+
+/// Why the spool did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It takes no more.
+    #[error("the spool {path} is full: it has reached AUDIT_SPOOL_MAX_MIB ({max_mib} MiB), or its disk is full", path = .path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+        /// Its limit.
+        max_mib: u32,
+    },
+    /// It fails otherwise.
+    #[error("the spool {path} fails", path = .path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Its work was given up, which a panic or the end of the process does.
+    #[error("the spool {path} was interrupted", path = .path.display())]
+    Interrupted {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The right to replay, which one process has at a time; released when dropped.
+#[derive(Debug)]
+pub(super) struct Turn(#[expect(dead_code, reason = "holds the lock as long as it is open")] File);
+
+impl Spool {
+    /// Looks at the file, or, where there is none, at whether there could be one; makes none. `max_mib` is the limit of
+    /// its size in MiB.
+    pub fn new(path: &Path, max_mib: u32) -> Result<Self, OpenError> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let left = file::look(&path)?;
+        Ok(Self {
+            path: path.into(),
+            max_mib,
+            left,
+            connection: Arc::default(),
+        })
+    }
+
+    /// What it held at the start.
+    pub fn left(&self) -> Left {
+        self.left
+    }
+
+    /// Keeps records in one transaction. `Ok` means that they are on the disk. Gives them back.
+    pub(super) async fn keep(&self, records: Vec<AuditRecord>) -> (Vec<AuditRecord>, Result<(), SpoolError>) {
+        let records = Arc::new(records);
+        let shared = Arc::clone(&records);
+        let kept = self
+            .change(move |connection| {
+                shared
+                    .iter()
+                    .try_for_each(|record| rows::insert(connection, record))
+            })
+            .await;
+        (Arc::unwrap_or_clone(records), kept)
+    }
+
+    /// Keeps records that the audit log refuses, each with the reason.
+    pub(super) async fn keep_refused(&self, refused: Vec<(AuditRecord, String)>) -> Result<(), SpoolError> {
+        self.change(move |connection| {
+            refused
+                .iter()
+                .try_for_each(|(record, reason)| rows::insert_refused(connection, record, reason))
+        })
+        .await
+    }
+
+    /// The oldest records that wait, at most so many.
+    pub(super) async fn oldest(&self, limit: usize) -> Result<Spooled, SpoolError> {
+        self.change(move |connection| rows::oldest(connection, limit))
+            .await
+    }
+
+    /// Removes what is written elsewhere, and sets aside what is refused.
+    pub(super) async fn settle(
+        &self,
+        written: Vec<i64>,
+        refused: Vec<(i64, String)>,
+    ) -> Result<(), SpoolError> {
+        self.change(move |connection| {
+            for id in &written {
+                rows::remove(connection, *id)?;
+            }
+            for (id, reason) in &refused {
+                rows::set_aside(connection, *id, reason)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The right to replay, unless another process has it.
+    pub(super) async fn turn(&self) -> Result<Option<Turn>, SpoolError> {
+        let path = Arc::clone(&self.path);
+        self.blocking(move || {
+            let file = file::lock_file(&path)?;
+            match file.try_lock() {
+                Ok(()) => Ok(Some(Turn(file))),
+                Err(TryLockError::WouldBlock) => Ok(None),
+                Err(TryLockError::Error(error)) => Err(file::unlockable(&path, error).into()),
+            }
+        })
+        .await
+    }
+
+    /// Closes the file, so that it alone, without its log, holds everything.
+    pub(super) async fn close(&self) {
+        let connection = Arc::clone(&self.connection);
+        // What is not closed now is at the end of the process.
+        let _ = self
+            .blocking(move || {
+                drop(connection.lock().unwrap_or_else(PoisonError::into_inner).take());
+                Ok(())
+            })
+            .await;
+    }
+
+    /// One transaction, on a thread that may block.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let spool = self.clone();
+        self.blocking(move || {
+            let mut open = spool.connection.lock().unwrap_or_else(PoisonError::into_inner);
+            if open.is_none() {
+                *open = Some(file::open(&spool.path, spool.max_mib)?);
+            }
+            let Some(connection) = open.as_mut() else {
+                return Err(spool.interrupted());
+            };
+            let done = connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)
+                .and_then(|transaction| {
+                    let done = work(&transaction)?;
+                    transaction.commit()?;
+                    Ok(done)
+                });
+            done.map_err(|error| spool.failed(error))
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, SpoolError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|_| Err(self.interrupted()))
+    }
+
+    fn interrupted(&self) -> SpoolError {
+        SpoolError::Interrupted {
+            path: self.path.to_path_buf(),
+        }
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> SpoolError {
+        let path = self.path.to_path_buf();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => SpoolError::Full {
+                path,
+                max_mib: self.max_mib,
+            },
+            _ => SpoolError::Sqlite { path, source },
+        }
+    }
+}
+
+impl fmt::Display for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the spool {}", self.path.display())
+    }
+}
