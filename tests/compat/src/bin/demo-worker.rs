@@ -67,7 +67,8 @@ fn tasks() -> Registry {
         Err(TaskError::raised("ValueError", "no"))
     });
     tasks.register(TaskOptions::named("demo.told"), |request| async move {
-        let told = request.message().positional().and_then(<[Value]>::first).cloned();
+        let (args, kwargs) = call(&request, "told")?;
+        let told = args.first().or_else(|| kwargs.get("task_id")).cloned();
         told.ok_or_else(|| type_error("told() missing 1 required positional argument: 'task_id'"))
     });
     tasks.register(TaskOptions::named("demo.again"), |request| async move {
