@@ -16,7 +16,7 @@ setup: ## RabbitMQ, Redis, OpenSSL's headers and Python with Celery, for the tes
 
 test: setup
 	scripts/setup-versions 5.2.7
-	$(CARGO) test --workspace
+	scripts/check-snapshots $(CARGO) test --workspace
 
 # Two versions at a time: a Celery worker takes seconds of CPU to start. Those of the newest and the oldest version run in
 # `make test` as well.

@@ -13,3 +13,4 @@ mod reliability;
 mod services;
 mod shutdown;
 mod spool;
+mod wire;

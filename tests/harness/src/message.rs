@@ -22,6 +22,21 @@ pub struct Delivered {
     pub body: Vec<u8>,
 }
 
+impl Delivered {
+    /// The message for people: where it went, each property and header in a line of its own, the body.
+    pub fn shown(&self) -> String {
+        let mut lines = vec![format!("to {:?} with key {:?}", self.exchange, self.routing_key)];
+        let mut properties = self.properties.as_object().cloned().unwrap_or_default();
+        let headers = properties.remove("headers").unwrap_or_default();
+        let own = properties.iter().map(|(name, value)| format!("{name}: {value}"));
+        lines.extend(own);
+        let headers = headers.as_object().into_iter().flatten();
+        lines.extend(headers.map(|(name, value)| format!("headers.{name}: {value}")));
+        lines.push(String::from_utf8_lossy(&self.body).into_owned());
+        lines.join("\n")
+    }
+}
+
 /// The fields of the broker's `P_basic` record, in order.
 const PROPERTIES: [&str; 14] = [
     "content_type",

@@ -8,3 +8,4 @@ mod rusty_celery;
 mod table;
 mod venv;
 mod versions;
+mod wire;
