@@ -4,6 +4,7 @@
 //! worker sends. One thing is different: an errback is always a message. Celery calls errbacks that take more than
 //! one argument in its own process; a task in Rust has no such second form.
 
+mod bounds;
 mod call;
 mod chain;
 mod chord;
@@ -66,6 +67,18 @@ pub(crate) enum CanvasError {
     /// It is not what Celery calls a signature.
     #[error("{0}")]
     Malformed(String),
+    /// Its objects and arrays are nested too deep.
+    #[error("a signature is nested deeper than {levels} levels")]
+    TooDeep { levels: usize },
+    /// Too many groups, chains and chords within each other.
+    #[error(
+        "a signature has {levels} groups, chains and chords within each other, more than {}",
+        bounds::MAX_NESTING
+    )]
+    TooNested { levels: usize },
+    /// Together the messages would take too much memory.
+    #[error("the messages would take more than {} MiB together", bounds::MAX_WEIGHT / (1024 * 1024))]
+    TooLarge,
 }
 
 impl CanvasError {
@@ -180,6 +193,8 @@ impl Canvas<'_> {
 struct Run<'a> {
     canvas: Canvas<'a>,
     plan: Plan,
+    /// Of its messages, in bytes of memory.
+    weight: usize,
 }
 
 impl<'a> Run<'a> {
@@ -187,6 +202,7 @@ impl<'a> Run<'a> {
         Self {
             canvas,
             plan: Plan::default(),
+            weight: 0,
         }
     }
 
@@ -231,6 +247,7 @@ impl<'a> Run<'a> {
         let publication =
             self.canvas
                 .publication(&sig.task, sig.merged_args(args), own, &sig.merged_options(&given))?;
+        self.add_weight(&publication.call)?;
         let child = Child::Task(publication.call.id.clone());
         self.plan.steps.push(Step::Publish(Box::new(publication)));
         Ok(child)

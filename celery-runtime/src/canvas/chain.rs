@@ -6,7 +6,7 @@ use celery_protocol::{Dict, Value};
 
 use super::freeze::Frozen;
 use super::signature::{Shape, Sig, list};
-use super::{CanvasError, Child, Run, merge};
+use super::{CanvasError, Child, Run, bounds, merge};
 
 impl Run<'_> {
     /// `chain.apply_async`: the first step is sent, the others go with it. Options go to the first step alone.
@@ -37,6 +37,9 @@ impl Run<'_> {
                 .and_then(|index| index.as_i64())
                 .and_then(|index| usize::try_from(index).ok()),
         };
+        for carried in [&chord, &link_error].into_iter().flatten() {
+            bounds::check_copies(carried, steps.iter().map(|step| step.size().max(1)).sum())?;
+        }
         let own_args = sig.merged_args(args).items;
         let (mut steps, _) = self.prepare_steps(&own_args, steps, link_error.as_ref(), frozen, true);
         if let Some(last) = steps.first_mut() {

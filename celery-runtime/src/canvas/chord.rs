@@ -4,7 +4,7 @@ use celery_protocol::{Dict, Value};
 
 use super::freeze::Frozen;
 use super::signature::{Chord, Shape, Sig, list};
-use super::{CanvasError, Child, Run, merge, new_id, text};
+use super::{CanvasError, Child, Run, bounds, merge, new_id, text};
 
 impl Run<'_> {
     /// `chord.apply_async` and `chord.run`: the header is sent as a group whose tasks carry the body.
@@ -64,6 +64,7 @@ impl Run<'_> {
             return self.apply(&body, &[Value::List(Vec::new())], &Dict::new(), &Dict::new());
         }
         let embedded = body.to_value();
+        bounds::check_copies(&embedded, chord.header.iter().map(Sig::size).sum())?;
         let mut own_options = chord.header_options.clone();
         own_options.insert("task_id", group_id.as_str());
         let frozen = Frozen {

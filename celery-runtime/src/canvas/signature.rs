@@ -2,7 +2,7 @@
 
 use celery_protocol::{Dict, Signature, Value};
 
-use super::CanvasError;
+use super::{CanvasError, bounds};
 
 /// Options that a signature keeps whatever it is sent with: to change them would stall what waits for it.
 const KEPT: [&str; 2] = ["group_id", "stamped_headers"];
@@ -58,9 +58,12 @@ pub(super) struct Chord {
 }
 
 impl Sig {
-    /// Reads a received signature with all that is in it.
+    /// Reads a received signature with all that is in it, within its bounds.
     pub(super) fn read(signature: &Signature) -> Result<Self, CanvasError> {
-        Self::read_dict(signature.as_dict())
+        bounds::check_depth(signature.as_dict())?;
+        let sig = Self::read_dict(signature.as_dict())?;
+        bounds::check(&sig)?;
+        Ok(sig)
     }
 
     fn read_value(value: &Value) -> Result<Self, CanvasError> {

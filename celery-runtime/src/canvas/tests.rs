@@ -1,5 +1,6 @@
 //! Held against what Celery's worker sent: the captures `canvas-*.json` and the observations `worker-canvas.json`.
 
+mod bounds;
 mod compare;
 mod observed;
 
