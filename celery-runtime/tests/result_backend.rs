@@ -185,7 +185,7 @@ fn registry() -> Registry {
             exception: because.then(|| celery_runtime::Exception::new("ValueError", "again")),
             ..celery_runtime::Retry::default()
         };
-        Err(retry.after(Duration::from_secs(1)).into())
+        Err(retry.after(Duration::from_secs(4)).into())
     });
     registry.register(named("reject"), |_| async {
         Err(TaskError::Reject {

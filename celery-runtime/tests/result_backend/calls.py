@@ -54,6 +54,17 @@ def expired(worker, **options):
     return add.apply_async((1, 2), expires=-1, queue=worker, **options)
 
 
+def left(*endings):
+    """What chords have left behind. A worker clears up after it has sent the body, so this waits for that."""
+    until = time.monotonic() + WAIT
+    while True:
+        keys = [found.decode() for found in store().keys("celery-taskset-meta-*")]
+        names = [name for name in keys if name.endswith(endings)]
+        if not names or time.monotonic() > until:
+            return names
+        time.sleep(0.01)
+
+
 SIGNATURES = {
     **{f"value {kind}": value.s(kind) for kind in VALUES},
     **{f"fail {kind}": fail.s(kind) for kind in ("value", "two", "none", "custom", "runtime")},
@@ -222,9 +233,9 @@ def chords():
     results = {name: signature.apply_async() for name, signature in done.items()}
     for name, result in results.items():
         found[name] = got(result)
-    left = [found.decode() for found in store().keys("celery-taskset-meta-*")]
-    found["left"] = [(name, (store().get(name) or b"").decode()) for name in left if name.endswith(".c")]
-    found["counters left"] = [name for name in left if name[-2:] in (".j", ".s", ".d", ".t")]
+    found["counters left"] = left(".j", ".s", ".d", ".t")
+    claims = [found.decode() for found in store().keys("celery-taskset-meta-*.c")]
+    found["left"] = [(name, (store().get(name) or b"").decode()) for name in claims]
     return found
 
 
@@ -261,8 +272,7 @@ def broken_chords():
         group(on("python", total.s()), on("python", echo.s())),
     ).apply_async()
     found["group as body"] = [of_body(member) for member in result.results]
-    left = [found.decode() for found in store().keys("celery-taskset-meta-*")]
-    found["sizes left"] = [name for name in left if name.endswith(".s")]
+    found["sizes left"] = left(".s")
     return found
 
 

@@ -43,21 +43,24 @@ fn chain(steps: impl IntoIterator<Item = Json>) -> Json {
     json!({"task": "celery.chain", "subtask_type": "chain", "kwargs": {"tasks": tasks}})
 }
 
-fn chord(header: impl IntoIterator<Item = Json>, body: Json) -> Json {
+fn chord(header: impl IntoIterator<Item = Json>, body: &Json) -> Json {
     let header: Vec<Json> = header.into_iter().collect();
     json!({"task": "celery.chord", "subtask_type": "chord", "kwargs": {"header": header, "body": body}})
 }
 
 /// `levels` of a shape within each other, with a task inside.
-fn nested(levels: usize, shape: fn(Json) -> Json) -> Json {
+fn nested(levels: usize, shape: Wrap) -> Json {
     (0..levels).fold(task(), |inner, _| shape(inner))
 }
 
-const SHAPES: [(&str, fn(Json) -> Json); 4] = [
+/// Puts a signature into a shape.
+type Wrap = fn(Json) -> Json;
+
+const SHAPES: [(&str, Wrap); 4] = [
     ("group", |inner| group([inner, task()])),
     ("chain", |inner| chain([inner, task()])),
-    ("header", |inner| chord([inner, task()], task())),
-    ("body", |inner| chord([task(), task()], inner)),
+    ("header", |inner| chord([inner, task()], &task())),
+    ("body", |inner| chord([task(), task()], &inner)),
 ];
 
 #[test]
@@ -96,12 +99,12 @@ fn a_chain_of_groups_is_as_deep_as_it_is_long() {
 fn what_is_wide_is_sent_unless_it_multiplies() {
     assert_eq!(planned(group((0..5_000).map(|_| task()))), Ok(5_000));
     assert_eq!(planned(chain((0..5_000).map(|_| task()))), Ok(1));
-    assert_eq!(planned(chord((0..5_000).map(|_| task()), task())), Ok(5_000));
+    assert_eq!(planned(chord((0..5_000).map(|_| task()), &task())), Ok(5_000));
 
     let large = "x".repeat(100_000);
     let heavy = || json!({"task": "demo.echo", "args": [large], "kwargs": {}, "options": {}});
     assert_eq!(
-        planned(chord((0..1_000).map(|_| task()), heavy())),
+        planned(chord((0..1_000).map(|_| task()), &heavy())),
         Err(CanvasError::TooLarge),
         "a body"
     );
@@ -109,7 +112,7 @@ fn what_is_wide_is_sent_unless_it_multiplies() {
     linked["options"] = json!({ "link_error": [heavy()] });
     assert_eq!(planned(linked.clone()), Err(CanvasError::TooLarge), "errbacks");
     assert_eq!(
-        planned(chord([task()], linked)),
+        planned(chord([task()], &linked)),
         Err(CanvasError::TooLarge),
         "errbacks of a body"
     );
