@@ -10,7 +10,7 @@ use crate::records::{record, sink, sink_with};
 
 /// The error with its causes.
 fn said(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |&error| error.source());
     let said = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     assert!(!said.contains(Elasticsearch::PASSWORD), "{said}");
     said
