@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::{
-    Broker, Elasticsearch, Process, Receiver, Reply, Service, eventually, free_port, http, python,
+    Broker, Elasticsearch, Process, Receiver, Reply, Service, Vhost, eventually, free_port, http, python,
 };
 use serde_json::json;
 
@@ -81,19 +81,17 @@ async fn python_and_rust_log_to_one_index_at_the_same_time() {
     callbacks.wait_for(stations.len(), WAIT).await;
     let documents = eventually("a document for each request", WAIT, || async {
         let documents = node.documents().await;
-        if documents.len() < stations.len() {
-            return Err(format!("{} documents", documents.len()));
+        let logged: BTreeSet<&str> = documents
+            .iter()
+            .map(|document| document.source["station_id"].as_str().unwrap())
+            .collect();
+        match logged.len() {
+            count if count == stations.len() => Ok(documents),
+            other => Err(format!("{other} stations in {} documents", documents.len())),
         }
-        Ok(documents)
     })
     .await;
-
-    let logged: BTreeSet<&str> = documents
-        .iter()
-        .map(|document| document.source["station_id"].as_str().unwrap())
-        .collect();
-    assert_eq!(logged, stations.iter().map(String::as_str).collect());
-    assert_eq!(documents.len(), stations.len());
+    assert_eq!(documents.len(), stations.len(), "{documents:#?}");
     // A task's id has 36 characters, one that Elasticsearch makes up has 20.
     let by_rust = documents
         .iter()
@@ -149,4 +147,70 @@ async fn a_worker_starts_and_works_without_its_elasticsearch() {
     ours.wait_for_line("the audit log takes records again", WAIT)
         .await;
     assert!(!ours.lines().concat().contains(Elasticsearch::PASSWORD));
+}
+
+#[tokio::test]
+async fn what_a_worker_does_during_an_outage_is_logged_after_it() {
+    let mut node = Elasticsearch::shared().await;
+    let vhost = Broker::shared().await.vhost("outage").await;
+    let (acl, callbacks) = (acl_service().await, Receiver::start().await);
+    let ours = rust_worker(&vhost.amqp_url(), &acl.url(""), &node).await;
+    let tasks: Vec<String> = (0..22)
+        .map(|n| format!("{n:08}-task-4000-8000-000000000000"))
+        .collect();
+
+    send(&vhost, &callbacks, &tasks[..1]).await;
+    documents_are(&node, &tasks[..1]).await;
+
+    node.stop().await;
+    send(&vhost, &callbacks, &tasks[1..21]).await;
+    eventually("all messages to be acked", WAIT, || async {
+        let depth = vhost.queue("celery").await;
+        if callbacks.count() >= 21 && depth.ready + depth.unacked == 0 {
+            Ok(())
+        } else {
+            Err(format!("{depth:?}, {} callbacks", callbacks.count()))
+        }
+    })
+    .await;
+    ours.wait_for_line("records go to the spool", WAIT).await;
+
+    node.start_again().await;
+    documents_are(&node, &tasks[..21]).await;
+    ours.wait_for_line("the audit log takes records again", WAIT)
+        .await;
+    send(&vhost, &callbacks, &tasks[21..]).await;
+    documents_are(&node, &tasks).await;
+    assert_eq!(callbacks.count(), tasks.len());
+    assert!(!ours.lines().concat().contains(Elasticsearch::PASSWORD));
+}
+
+/// Sends a task under each of these ids.
+async fn send(vhost: &Vhost, callbacks: &Receiver, ids: &[String]) {
+    for id in ids {
+        let properties = json!({
+            "content_type": "application/json",
+            "content_encoding": "utf-8",
+            "headers": {"task": "authorization_worker.tasks.authorize", "id": id, "lang": "py"},
+        });
+        let station = "5e3a0000-0000-4000-8000-000000000000";
+        let arguments = json!([station, TOKEN, callbacks.url("/"), i64::MAX]);
+        let body = json!([arguments, {}, null]).to_string();
+        vhost.publish("", "celery", &properties, body.as_bytes()).await;
+    }
+}
+
+/// Waits until the audit log holds a document for each of these tasks, and no other.
+async fn documents_are(node: &Elasticsearch, tasks: &[String]) {
+    eventually("a document for each task", WAIT, || async {
+        let documents = node.documents().await;
+        let mut ids: Vec<String> = documents.into_iter().map(|document| document.id).collect();
+        ids.sort();
+        if ids == tasks {
+            Ok(())
+        } else {
+            Err(format!("{ids:?}"))
+        }
+    })
+    .await;
 }

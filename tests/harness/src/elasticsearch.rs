@@ -203,11 +203,18 @@ impl Elasticsearch {
         self.request("POST", "/log.authorize/_refresh", None).await;
         let query =
             json!({"size": 10_000, "sort": [{"start_time_ms": {"order": "asc", "unmapped_type": "long"}}]});
-        let answer = self.request("POST", "/log.authorize/_search", Some(&query)).await;
+        let answer = eventually("Elasticsearch to search", START, || async {
+            let answer = self.request("POST", "/log.authorize/_search", Some(&query)).await;
+            match answer.status {
+                200 | 404 => Ok(answer),
+                // An index that has just been made does not serve yet.
+                _ => Err(format!("{answer:?}")),
+            }
+        })
+        .await;
         if answer.status == 404 {
             return Vec::new();
         }
-        assert_eq!(answer.status, 200, "{answer:?}");
         let answer = answer.json();
         let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
         hits.into_iter()

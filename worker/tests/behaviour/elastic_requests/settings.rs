@@ -5,6 +5,7 @@ use worker::audit_log::AuditSink as _;
 use worker::config::{AuditLogConfig, Config};
 
 use super::*;
+use crate::peer::{Peer, Step};
 use crate::tls_peer::{Certificate, TlsPeer};
 
 /// The audit log of an environment, or the mistakes in it.
@@ -115,7 +116,8 @@ pub(super) async fn tls(books: &mut Books, row: &Value) {
         return books.not_run(case, decision);
     }
     let peer = TlsPeer::start(certificate).await;
-    let plain = Receiver::start_with(|_| Reply::status(400)).await;
+    let refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let plain = Peer::playing(vec![Step::Send(refusal.to_vec())]).await;
     let folder = tempfile::tempdir().unwrap();
     let (folder, missing) = (folder.path().to_str().unwrap(), folder.path().join("none.pem"));
     let port = if case == "tls-url-https-plain-server" {
