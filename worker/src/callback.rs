@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::answer::Answer;
@@ -73,7 +74,7 @@ impl CallbackClient {
             limit: self.timeout,
         };
         let mut cookies = Cookies::default();
-        let webhook = webhook::headers(task_id, &body, self.secrets.as_ref());
+        let webhook = webhook::headers(task_id, &body, Timestamp::now(), self.secrets.as_ref());
         let mut hop = Hop::post(url, body, webhook);
         let mut followed = 0;
         loop {

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::fmt::Write as _;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{HeaderName, HeaderValue};
+use jiff::Timestamp;
 use ring::{digest, hmac};
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -92,7 +92,7 @@ impl fmt::Debug for SigningSecrets {
 
 impl SigningSecrets {
     /// The value of `webhook-signature`.
-    fn sign(&self, id: &str, timestamp: u64, body: &str) -> String {
+    fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         let signed = format!("{id}.{timestamp}.{body}");
         let signatures: Vec<String> = self
             .0
@@ -106,18 +106,17 @@ impl SigningSecrets {
     }
 }
 
-/// The headers of the callback for the task `task_id` that carries `body`; without `secrets` only the id.
+/// The headers of the callback for the task `task_id` that carries `body` and is sent `now`; without `secrets` only the id.
 pub(super) fn headers(
     task_id: &str,
     body: &str,
+    now: Timestamp,
     secrets: Option<&SigningSecrets>,
 ) -> Vec<(HeaderName, HeaderValue)> {
     let id = webhook_id(task_id);
     let mut texts = vec![(ID, id.clone())];
     if let Some(secrets) = secrets {
-        let timestamp = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let timestamp = now.as_second();
         texts.push((TIMESTAMP, timestamp.to_string()));
         texts.push((SIGNATURE, secrets.sign(&id, timestamp, body)));
     }
@@ -128,10 +127,13 @@ pub(super) fn headers(
         .collect()
 }
 
-/// The task id where that is short and visible ASCII, as Celery's are, else `sha256-` and its SHA-256 in hexadecimal
-/// digits: as unique and constant, but fit for a header.
+/// The task id where that is short and visible ASCII without `.`, as Celery's are, else `sha256-` and its SHA-256 in
+/// hexadecimal digits: as unique and constant, but fit for a header, and its end is plain in what is signed.
 fn webhook_id(task_id: &str) -> String {
-    let fits = (1..=ID_LIMIT).contains(&task_id.len()) && task_id.bytes().all(|byte| byte.is_ascii_graphic());
+    let fits = (1..=ID_LIMIT).contains(&task_id.len())
+        && task_id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'.');
     if fits {
         return task_id.to_owned();
     }
@@ -153,7 +155,7 @@ mod tests {
     fn usual_task_ids_are_sent_as_they_are() {
         for id in [
             "3b9d0f4e-8f0b-4a47-9d0f-3f1b1d1f9c11",
-            "a.b:c/d",
+            "a-b:c/d",
             &"x".repeat(255),
         ] {
             assert_eq!(webhook_id(id), id);
@@ -165,6 +167,7 @@ mod tests {
         for id in [
             "",
             "a b",
+            "a.b",
             "a\r\nX-Injected: 1",
             "\u{0}",
             "\u{7f}",
@@ -179,6 +182,18 @@ mod tests {
             webhook_id("a b"),
             "sha256-c8687a08aa5d6ed2044328fa6a697ab8e96dc34291e8c2034ae8c38e6fcc6d65"
         );
+    }
+
+    #[test]
+    fn secrets_have_24_to_64_bytes() {
+        let parsed = |size| {
+            let secret = STANDARD.encode(vec![7; size]);
+            format!("whsec_{secret}").parse::<SigningSecrets>().map(drop)
+        };
+        for size in [23, 65] {
+            assert_eq!(parsed(size), Err(SecretError::Size { number: 1, size }));
+        }
+        assert_eq!((parsed(24), parsed(64)), (Ok(()), Ok(())));
     }
 
     #[test]
