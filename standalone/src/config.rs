@@ -47,9 +47,10 @@ const OWN: [Variable; 7] = [
 ];
 
 /// The variables of the worker that mean here what they mean there.
-const OF_THE_WORKER: [&str; 11] = [
+const OF_THE_WORKER: [&str; 12] = [
     "CALLBACK_TIMEOUT_SEC",
     "CALLBACK_NETWORKS",
+    "CALLBACK_SIGNING_SECRET",
     "REQUESTS_CA_BUNDLE",
     "HTTP_PROXY",
     "http_proxy",

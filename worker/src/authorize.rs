@@ -81,7 +81,7 @@ impl Authorizer {
                 (answer.unwrap_or(Verdict::Unknown), Ok(()))
             }
         };
-        let callback_status = self.call_back(&arguments, url, verdict).await;
+        let callback_status = self.call_back(task_id, &arguments, url, verdict).await;
         self.audit_log
             .write(&record(task_id, &arguments, verdict, &callback_status, now))
             .await;
@@ -126,11 +126,17 @@ impl Authorizer {
         }
     }
 
-    async fn call_back(&self, arguments: &Arguments, url: Judgement, verdict: Verdict) -> CallbackStatus {
+    async fn call_back(
+        &self,
+        task_id: &str,
+        arguments: &Arguments,
+        url: Judgement,
+        verdict: Verdict,
+    ) -> CallbackStatus {
         match url {
             Judgement::Invalid => CallbackStatus::InvalidUrl,
             Judgement::Unsendable { text } => CallbackStatus::Unsendable(text),
-            Judgement::Sendable(url) => self.callbacks.post(url, body(arguments, verdict)).await,
+            Judgement::Sendable(url) => self.callbacks.post(task_id, url, body(arguments, verdict)).await,
         }
     }
 }

@@ -6,12 +6,14 @@ mod cookies;
 mod hop;
 pub mod proxy;
 pub mod tls;
+pub mod webhook;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::answer::Answer;
@@ -19,6 +21,7 @@ use self::connect::{Connector, Deadline};
 use self::cookies::Cookies;
 use self::hop::Hop;
 use self::proxy::{Proxies, Proxy};
+use self::webhook::SigningSecrets;
 use crate::callback_status::{CallbackStatus, Cause, Failure, Peer};
 use crate::callback_url::CallbackUrl;
 use crate::target_policy::TargetPolicy;
@@ -39,6 +42,7 @@ pub struct CallbackClient {
     /// `None` where no proxy is set.
     proxies: Option<Arc<Matcher>>,
     timeout: Duration,
+    secrets: Option<SigningSecrets>,
 }
 
 impl CallbackClient {
@@ -53,17 +57,25 @@ impl CallbackClient {
             connector: Connector { policy, tls },
             proxies: (*proxies != Proxies::default()).then(|| Arc::new(proxies.matcher())),
             timeout,
+            secrets: None,
         }
     }
 
-    /// POSTs `body`, which is JSON, and follows redirects.
-    pub async fn post(&self, url: CallbackUrl, body: String) -> CallbackStatus {
+    /// The same client, but what it sends is signed with `secrets`.
+    #[must_use]
+    pub fn signing(self, secrets: Option<SigningSecrets>) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// POSTs `body`, which is JSON, for the task `task_id` and follows redirects.
+    pub async fn post(&self, task_id: &str, url: CallbackUrl, body: String) -> CallbackStatus {
         let deadline = Deadline {
             at: Instant::now() + self.timeout,
             limit: self.timeout,
         };
         let mut cookies = Cookies::default();
-        let mut hop = Hop::post(url, body);
+        let webhook = webhook::headers(task_id, &body, Timestamp::now(), self.secrets.as_ref());
+        let mut hop = Hop::post(url, body, webhook);
         let mut followed = 0;
         loop {
             let answer = match self.exchange(&hop, &cookies, deadline).await {

@@ -12,6 +12,7 @@ use crate::acl_client::AclClient;
 use crate::audit_log::elasticsearch::config::ElasticsearchConfig;
 use crate::audit_log::spool::{OpenError, Spool};
 use crate::callback::proxy::Proxies;
+use crate::callback::webhook::{SecretError, SigningSecrets};
 use crate::callback::{CallbackClient, tls};
 use crate::target_policy::TargetPolicy;
 
@@ -29,6 +30,11 @@ const CALLBACK_NETWORKS: Variable = Variable {
     name: "CALLBACK_NETWORKS",
     default: Some("any"),
     meaning: "where callbacks may go: any, public, or networks such as 10.0.0.0/8,192.0.2.7",
+};
+const CALLBACK_SIGNING_SECRET: Variable = Variable {
+    name: "CALLBACK_SIGNING_SECRET",
+    default: None,
+    meaning: "whsec_<base64>, signs callbacks; several with spaces between them: one signature each",
 };
 const REDIS_HOST: Variable = Variable {
     name: "REDIS_HOST",
@@ -103,6 +109,7 @@ pub const VARIABLES: &[Variable] = &[
     AUTHORIZATION_SERVICE_URL,
     CALLBACK_TIMEOUT_SEC,
     CALLBACK_NETWORKS,
+    CALLBACK_SIGNING_SECRET,
     REDIS_HOST,
     REDIS_PORT,
     ELASTICSEARCH_URL,
@@ -126,6 +133,8 @@ pub struct Config {
     pub callback_timeout: Duration,
     /// Where callbacks may go.
     pub callback_networks: TargetPolicy,
+    /// What signs callbacks, if anything.
+    pub callback_signing: Option<SigningSecrets>,
     /// Where records go.
     pub audit_log: AuditLogConfig,
     /// Where they are kept while they cannot go there.
@@ -193,6 +202,7 @@ impl Config {
             authorization_service_url: read_base_url(reader),
             callback_timeout: read_callback_timeout(reader),
             callback_networks: reader.parse_explained(&CALLBACK_NETWORKS),
+            callback_signing: read_signing_secrets(reader),
             audit_log: read_audit_log(reader),
             spool: read_spool(reader),
             ca_bundle: read_ca_bundle(reader),
@@ -209,7 +219,8 @@ impl Config {
             Arc::new(tls),
             &self.proxies,
             self.callback_timeout,
-        );
+        )
+        .signing(self.callback_signing.clone());
         Ok((acl, callbacks))
     }
 }
@@ -232,6 +243,16 @@ fn read_callback_timeout(reader: &mut Reader<'_>) -> Duration {
         reader.mistake(&CALLBACK_TIMEOUT_SEC, format!("is 0, expected {expected}"));
     }
     Duration::from_secs(seconds.into())
+}
+
+fn read_signing_secrets(reader: &mut Reader<'_>) -> Option<SigningSecrets> {
+    match reader.optional(&CALLBACK_SIGNING_SECRET)?.trim().parse() {
+        Ok(secrets) => Some(secrets),
+        Err(why) => {
+            reader.mistake(&CALLBACK_SIGNING_SECRET, SecretError::to_string(&why));
+            None
+        }
+    }
 }
 
 fn read_audit_log(reader: &mut Reader<'_>) -> AuditLogConfig {
@@ -288,12 +309,18 @@ fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
+/// `NO_PROXY=*` is for every host, in Python for addresses too, which the libraries would still send to a proxy.
 fn read_proxies(reader: &mut Reader<'_>) -> Proxies {
-    Proxies {
+    let proxies = Proxies {
         http: read_proxy(reader, &HTTP_PROXY, "http_proxy"),
         https: read_proxy(reader, &HTTPS_PROXY, "https_proxy"),
         all: read_proxy(reader, &ALL_PROXY, "all_proxy"),
         no: read_either(reader, &NO_PROXY, "no_proxy"),
+    };
+    if proxies.no == "*" {
+        Proxies::default()
+    } else {
+        proxies
     }
 }
 
@@ -377,6 +404,7 @@ mod tests {
             ("AUTHORIZATION_SERVICE_URL", "acl:5000"),
             ("CALLBACK_TIMEOUT_SEC", "0"),
             ("CALLBACK_NETWORKS", "10.0.0.1/8"),
+            ("CALLBACK_SIGNING_SECRET", "whsec_secret"),
             ("ELASTICSEARCH_URL", "elastic:9200"),
             ("REDIS_PORT", "abc"),
             ("REQUESTS_CA_BUNDLE", "/no/such/file"),
@@ -387,6 +415,7 @@ mod tests {
             "AUTHORIZATION_SERVICE_URL: expected a URL",
             "CALLBACK_TIMEOUT_SEC: is 0",
             "10.0.0.1/8 has bits set beyond its prefix",
+            "CALLBACK_SIGNING_SECRET: secret 1 ",
             if cfg!(feature = "elasticsearch") {
                 "ELASTICSEARCH_URL: expected one URL"
             } else {
@@ -398,7 +427,7 @@ mod tests {
         ] {
             assert!(mistakes.contains(name), "{name} not in\n{mistakes}");
         }
-        assert!(!mistakes.contains("secret"));
+        assert!(!mistakes.contains("whsec_secret") && !mistakes.contains("me:secret"));
     }
 
     #[cfg(feature = "elasticsearch")]
@@ -460,6 +489,12 @@ mod tests {
         for url in ["127.0.0.1:21002", "acl:5000", "ftp://acl/", "/acl", "http://"] {
             assert!(read([("AUTHORIZATION_SERVICE_URL", url)]).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn no_proxy_star_is_for_addresses_too() {
+        let config = read([("ALL_PROXY", "http://a:1"), ("NO_PROXY", "*")]).unwrap();
+        assert_eq!(config.proxies, Proxies::default());
     }
 
     #[test]

@@ -17,16 +17,19 @@ pub(super) struct Hop {
     /// The JSON text of a POST; a GET has none.
     body: Option<Bytes>,
     authorization: Option<String>,
+    /// The id and signature of a POST; a GET delivers nothing that they could be for.
+    webhook: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Hop {
     /// The first request, with the credentials of its URL.
-    pub(super) fn post(url: CallbackUrl, body: String) -> Self {
+    pub(super) fn post(url: CallbackUrl, body: String, webhook: Vec<(HeaderName, HeaderValue)>) -> Self {
         let authorization = url.authorization().map(ToOwned::to_owned);
         Self {
             url,
             body: Some(Bytes::from(body)),
             authorization,
+            webhook,
         }
     }
 
@@ -37,11 +40,16 @@ impl Hop {
         let authorization = self
             .authorization
             .filter(|_| may_share_credentials(&self.url, &url));
-        let body = self.body.filter(|_| matches!(status, 307 | 308));
+        let (body, webhook) = if matches!(status, 307 | 308) {
+            (self.body, self.webhook)
+        } else {
+            (None, Vec::new())
+        };
         Ok(Self {
             url,
             body,
             authorization,
+            webhook,
         })
     }
 
@@ -68,13 +76,14 @@ impl Hop {
         }
     }
 
-    /// The request but for its target, which the wire sets. Header order is the contract's (behaviour 3).
+    /// The request but for its target, which the wire sets. Header order is the contract's (behaviour 3);
+    /// the webhook headers, which Python does not send, come last.
     pub(super) fn request(
         &self,
         cookie: Option<&str>,
         proxy: Option<&Proxy>,
     ) -> Result<Request<Full<Bytes>>, Cause> {
-        let mut headers = HeaderMap::with_capacity(10);
+        let mut headers = HeaderMap::with_capacity(13);
         headers.insert(header::HOST, value(self.url.host_header())?);
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
@@ -98,6 +107,7 @@ impl Hop {
         {
             headers.insert(header::PROXY_AUTHORIZATION, authorization);
         }
+        headers.extend(self.webhook.iter().cloned());
 
         let mut request = Request::new(Full::new(self.body.clone().unwrap_or_default()));
         *request.method_mut() = self.method();

@@ -11,6 +11,7 @@ use crate::peer::{Peer, Step, answer};
 use crate::stack;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const TASK_ID: &str = "2f8c9a52-6f55-4d0c-9d4b-0c5e9a1f7f10";
 const BODY: &str = r#"{"station_id": "s", "driver_token": "t", "status": "allowed"}"#;
 
 fn url(text: &str) -> CallbackUrl {
@@ -22,7 +23,7 @@ fn url(text: &str) -> CallbackUrl {
 
 async fn post(to: &str) -> String {
     let client = stack::callback_client(Duration::from_secs(5), &Proxies::default());
-    client.post(url(to), BODY.to_owned()).await.to_string()
+    client.post(TASK_ID, url(to), BODY.to_owned()).await.to_string()
 }
 
 /// Answers the first request with this status and Location, `PORT` being its own port, all others with 200.
@@ -67,7 +68,7 @@ async fn the_post_is_pythons() {
     let expected = format!(
         "POST /cb?x=%C3%A9 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: python-requests/2.34.2\r\n\
          Accept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\nContent-Length: 61\r\n\
-         Content-Type: application/json\r\nAuthorization: Basic dXNAZXI6cDp3\r\n\r\n{BODY}"
+         Content-Type: application/json\r\nAuthorization: Basic dXNAZXI6cDp3\r\nWebhook-Id: {TASK_ID}\r\n\r\n{BODY}"
     );
     assert_eq!(peer.requests(), [expected]);
 }
@@ -117,7 +118,7 @@ async fn temporary_redirects_repeat_the_post_with_credentials_and_cookies() {
             "{second}"
         );
         assert!(
-            second.contains("\r\nAuthorization: Basic dTpw\r\nCookie: a=1\r\n\r\n"),
+            second.contains("\r\nAuthorization: Basic dTpw\r\nCookie: a=1\r\nWebhook-Id: "),
             "{second}"
         );
     }
@@ -157,7 +158,11 @@ async fn a_redirect_may_not_leave_the_permitted_networks() {
     let client = CallbackClient::new(policy, tls, &Proxies::default(), Duration::from_secs(5));
     let port = peer.port();
     let status = client
-        .post(url(&format!("http://127.0.0.1:{port}/first")), BODY.to_owned())
+        .post(
+            TASK_ID,
+            url(&format!("http://127.0.0.1:{port}/first")),
+            BODY.to_owned(),
+        )
         .await
         .to_string();
     let expected = "not a permitted callback target (CALLBACK_NETWORKS)";
@@ -167,7 +172,11 @@ async fn a_redirect_may_not_leave_the_permitted_networks() {
     );
     assert_eq!(peer.requests().len(), 1);
     let status = client
-        .post(url(&format!("http://127.0.0.3:{port}/first")), BODY.to_owned())
+        .post(
+            TASK_ID,
+            url(&format!("http://127.0.0.3:{port}/first")),
+            BODY.to_owned(),
+        )
         .await
         .to_string();
     assert!(status.ends_with(expected), "{status}");
@@ -194,7 +203,7 @@ async fn proxies_get_the_absolute_form_and_their_own_credentials() {
     };
     let client = stack::callback_client(Duration::from_secs(5), &proxies);
     let status = client
-        .post(url("http://u:p@a.test:81/cb?x=1"), BODY.to_owned())
+        .post(TASK_ID, url("http://u:p@a.test:81/cb?x=1"), BODY.to_owned())
         .await
         .to_string();
     assert_eq!(status, "<Response [200]>");
@@ -223,7 +232,7 @@ async fn https_goes_through_a_tunnel() {
     };
     let client = stack::callback_client(Duration::from_secs(5), &proxies);
     let status = client
-        .post(url("https://a.test/cb"), BODY.to_owned())
+        .post(TASK_ID, url("https://a.test/cb"), BODY.to_owned())
         .await
         .to_string();
     assert!(

@@ -117,7 +117,7 @@ async fn call_back(client: &CallbackClient, url: &[u8]) -> String {
     match judge_wtf8(url) {
         Judgement::Invalid => "Invalid callback URL".to_owned(),
         Judgement::Unsendable { text } => text,
-        Judgement::Sendable(url) => client.post(url, "{}".to_owned()).await.to_string(),
+        Judgement::Sendable(url) => client.post("id", url, "{}".to_owned()).await.to_string(),
     }
 }
 

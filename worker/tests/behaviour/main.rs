@@ -7,7 +7,10 @@ mod acl_request;
 mod audit_outage;
 mod authorize_semantics;
 mod callback_bytes;
+mod callback_proxies;
+mod callback_signature;
 mod callback_status;
+mod callback_targets;
 mod corpus;
 mod driver_tokens;
 #[cfg(feature = "elasticsearch")]
