@@ -10,10 +10,19 @@ use worker::verdict::Verdict;
 use crate::records::{record, sink};
 
 /// Opens Python's log, which creates the index or looks at the one that is there, and writes the records given as JSON.
+/// Python waits 10 s for the index, a busy machine may need longer.
 const PYTHON: &str = r"
 import json, os
 from authorization_worker.elasticsearch_log import ElasticsearchLog
-log = ElasticsearchLog()
+from elastic_transport import ConnectionTimeout
+for _ in range(5):
+    try:
+        log = ElasticsearchLog()
+        break
+    except ConnectionTimeout:
+        pass
+else:
+    raise SystemExit('no index after five attempts')
 for record in json.loads(os.environ['RECORDS']):
     log.write(record.pop('start_time_ns'), **record)
 ";
