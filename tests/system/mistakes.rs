@@ -136,7 +136,8 @@ async fn missing_servers_are_said_once_and_waited_for() {
             ],
         );
         not_ready(&process, admin, "broker").await;
-        process.wait_for_line(&format!("127.0.0.1:{broker}"), WAIT).await;
+        let missing = format!("cannot connect to amqp://guest:**@127.0.0.1:{broker}");
+        process.wait_for_line(&missing, WAIT).await;
         let said = |lines: Vec<String>| {
             lines
                 .iter()

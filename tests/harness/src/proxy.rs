@@ -90,10 +90,12 @@ async fn relay(client: TcpStream, target: String, mut line: watch::Receiver<Line
     }
     let (mut from_client, mut to_client) = client.into_split();
     if let Some((from_server, to_server)) = &mut server {
+        // The line first: what comes after it has changed must not pass.
         tokio::select! {
+            biased;
+            _ = line.wait_for(|line| *line != Line::Open) => {}
             () = copy(&mut from_client, to_server) => return,
             () = copy(from_server, &mut to_client) => return,
-            _ = line.wait_for(|line| *line != Line::Open) => {}
         }
     }
     let mut swallowed = [0; 4096];
