@@ -84,6 +84,19 @@ pub(crate) async fn exchange_exists(connection: &Connection, name: &str) -> Resu
     }
 }
 
+/// How many messages of a queue wait to be delivered.
+pub(crate) async fn ready_messages(channel: &Channel, queue: &str) -> Result<u32, BrokerError> {
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel
+        .queue_declare(short(queue)?, options, amqp::no_arguments())
+        .await
+        .map_err(BrokerError::refused(format!("look at queue {queue}")))?;
+    Ok(declared.message_count())
+}
+
 impl Declaration {
     async fn make(&self, channel: &Channel) -> Result<lapin::Result<()>, BrokerError> {
         Ok(match self {

@@ -4,6 +4,7 @@ mod broker;
 mod consumer;
 mod log;
 mod pool;
+mod progress;
 mod rate_limits;
 mod schedule;
 mod settlement;
@@ -52,6 +53,9 @@ pub struct WorkerConfig {
     /// How long running tasks may go on after a warm shutdown began. What has not ended by then returns to the
     /// queue.
     pub drain_timeout: Duration,
+    /// How long nothing may come while messages are ready and slots are free. Then the worker connects anew, and is
+    /// not ready until a message comes or none is ready any more. Celery waits for ever.
+    pub progress_timeout: Duration,
 }
 
 impl WorkerConfig {
@@ -69,6 +73,7 @@ impl WorkerConfig {
             acks_late: true,
             result_backend: ResultBackend::None,
             drain_timeout: Duration::from_secs(30),
+            progress_timeout: Duration::from_secs(30),
         }
     }
 
@@ -106,6 +111,8 @@ impl WorkerConfig {
 pub enum Status {
     /// Not yet, or not any more: the reason.
     Away(String),
+    /// It is connected, but none of the messages that are ready has come to it: the reason.
+    Stalled(String),
     /// It does.
     Consuming,
     /// It stops.
@@ -122,10 +129,11 @@ pub struct Worker {
 impl Worker {
     /// A worker that runs the tasks of `registry`. Nothing connects before [`run`](Self::run).
     pub fn new(config: WorkerConfig, registry: Registry) -> Self {
+        let status = watch::Sender::new(Status::Away("connecting".to_owned()));
         Self {
-            consumer: Consumer::new(config.clone(), registry),
+            consumer: Consumer::new(config.clone(), registry, status.clone()),
             config,
-            status: watch::Sender::new(Status::Away("connecting".to_owned())),
+            status,
         }
     }
 
@@ -161,13 +169,19 @@ impl Worker {
                 tracing::info!("{} ready.", self.config.nodename);
                 ready = true;
             }
-            self.status.send_replace(Status::Consuming);
+            self.consumer.connected(&link);
             match self.consumer.consume(&mut link, &mut shutdown).await {
                 End::Lost(reason) => {
                     tracing::warn!(
                         "consumer: Connection to broker lost. Trying to re-establish the connection... ({reason})"
                     );
                     self.status.send_replace(Status::Away(reason));
+                    self.consumer.forget_deliveries();
+                    link.close().await;
+                }
+                End::Stalled(reason) => {
+                    tracing::warn!("consumer: {reason}. Connecting anew");
+                    self.status.send_replace(Status::Stalled(reason));
                     self.consumer.forget_deliveries();
                     link.close().await;
                 }

@@ -17,8 +17,10 @@ use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
 use service_kit::env::{self, BadEnvironment, Env, Variable};
 use service_kit::http::ListenAddress;
+use service_kit::telemetry;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 #[cfg(feature = "elasticsearch")]
 use crate::audit_log::elasticsearch::ElasticsearchAuditLog;
@@ -220,7 +222,7 @@ async fn follow(mut status: watch::Receiver<Status>, broker: Part) {
     loop {
         match &*status.borrow_and_update() {
             Status::Consuming => broker.ready(),
-            Status::Away(reason) => broker.not_ready(reason.clone()),
+            Status::Away(reason) | Status::Stalled(reason) => broker.not_ready(reason.clone()),
             Status::Stopping => broker.not_ready("stopping"),
         };
         if status.changed().await.is_err() {
@@ -237,14 +239,18 @@ fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
         .fmt_fields(TaskFields);
     // Fails only where a subscriber exists already.
     let _ = match file {
-        None => tracing::subscriber::set_global_default(subscriber.with_writer(io::stderr).finish()),
+        None => {
+            let subscriber = subscriber.with_writer(io::stderr).finish();
+            tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
+        }
         Some(path) => {
             let file: File = OpenOptions::new()
                 .create(true)
                 .append(true)
                 .open(path)
                 .with_context(|| format!("cannot write the log file {path}"))?;
-            tracing::subscriber::set_global_default(subscriber.with_writer(Arc::new(file)).finish())
+            let subscriber = subscriber.with_writer(Arc::new(file)).finish();
+            tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
     };
     Ok(())

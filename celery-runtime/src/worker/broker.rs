@@ -1,5 +1,7 @@
 //! One connection's worth of consuming: connection, channel, QoS, declared queues and their consumers.
 
+use std::sync::Arc;
+
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueuePurgeOptions};
@@ -34,6 +36,14 @@ pub(crate) struct Link {
     arrivals: SelectAll<BoxStream<'static, Incoming>>,
     consumer: u64,
     tags: Vec<String>,
+    observer: Observer,
+}
+
+/// Looks at a link's queues, on a channel of its own: what goes wrong there does not end the consumers'.
+#[derive(Debug, Clone)]
+pub(crate) struct Observer {
+    channel: Channel,
+    queues: Arc<[String]>,
 }
 
 /// Counts consumers over the life of the process: tags are `None1`, `None2`, … as Celery's are (contract B.3).
@@ -65,6 +75,10 @@ impl Link {
             set_up_delayed_delivery(config, attempt).await;
         }
         let mut link = Self {
+            observer: Observer {
+                channel: connection::open_channel(&connection).await?,
+                queues: config.queues.clone().into(),
+            },
             connection,
             channel,
             arrivals: SelectAll::new(),
@@ -143,6 +157,11 @@ impl Link {
         }
     }
 
+    /// Looks at its queues.
+    pub(crate) fn observer(&self) -> Observer {
+        self.observer.clone()
+    }
+
     /// The generation of consumers that messages come by now.
     pub(crate) fn consumer(&self) -> u64 {
         self.consumer
@@ -151,6 +170,18 @@ impl Link {
     /// Closes channel and connection; what is not settled returns to its queue.
     pub(crate) async fn close(self) {
         connection::close(&self.connection, "goodbye").await;
+    }
+}
+
+impl Observer {
+    /// How many messages are ready in all the queues, or why the broker does not say.
+    pub(crate) async fn ready_messages(&self) -> Result<u32, String> {
+        let mut ready: u32 = 0;
+        for queue in &*self.queues {
+            let count = declaration::ready_messages(&self.channel, queue).await;
+            ready = ready.saturating_add(count.map_err(|error| error.explained())?);
+        }
+        Ok(ready)
     }
 }
 

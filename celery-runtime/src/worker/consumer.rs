@@ -8,16 +8,18 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use super::WorkerConfig;
 use super::broker::{Incoming, Link, TagCounter};
 use super::log;
 use super::pool::{Finished, Pool, Run};
+use super::progress::{Finding, Look, Progress};
 use super::rate_limits::RateLimits;
 use super::schedule::Schedule;
 use super::settlement::{Delivery, Settlement};
 use super::state::{Arrival, State};
 use super::strategy::{self, Disposition};
+use super::{Status, WorkerConfig};
 use crate::after::After;
 use crate::registry::{RegisteredTask, Registry};
 use crate::shutdown::{Shutdown, Stage};
@@ -39,6 +41,8 @@ enum Wakeup {
     Settled(bool),
     /// A consumer or the whole connection has ended, and why.
     Lost(u64, String),
+    /// The broker was asked how many messages are ready.
+    Looked(Look),
     /// The shutdown has got to a further stage.
     Stopping(Stage),
 }
@@ -56,6 +60,8 @@ struct Reserved {
 pub(crate) enum End {
     /// The link is gone: connect anew.
     Lost(String),
+    /// The link is there, but nothing comes over it: connect anew.
+    Stalled(String),
     /// The worker has stopped.
     Stopped,
 }
@@ -74,13 +80,18 @@ pub(crate) struct Consumer {
     state: State,
     settling: FuturesUnordered<BoxFuture<'static, bool>>,
     tags: TagCounter,
+    progress: Progress,
+    status: watch::Sender<Status>,
 }
 
 impl Consumer {
-    pub(crate) fn new(config: WorkerConfig, registry: Registry) -> Self {
+    /// `status` is told when messages come again.
+    pub(crate) fn new(config: WorkerConfig, registry: Registry, status: watch::Sender<Status>) -> Self {
         Self {
             pool: Pool::new(config.concurrency),
             after: Arc::new(After::new(&config, registry.clone())),
+            progress: Progress::new(config.progress_timeout),
+            status,
             config,
             registry,
             reserved: VecDeque::new(),
@@ -98,9 +109,19 @@ impl Consumer {
         &mut self.tags
     }
 
+    /// A link is open. Where the one before brought nothing, it has yet to prove itself.
+    pub(crate) fn connected(&mut self, link: &Link) {
+        self.progress.connected(link.observer());
+        self.status.send_replace(match self.progress.trouble() {
+            None => Status::Consuming,
+            Some(reason) => Status::Stalled(reason.to_owned()),
+        });
+    }
+
     /// Consumes from `link` until it is lost or the worker has stopped.
     pub(crate) async fn consume(&mut self, link: &mut Link, shutdown: &mut Shutdown) -> End {
         loop {
+            let has_room = self.has_room();
             let wakeup = tokio::select! {
                 biased;
                 stage = shutdown.reached(Stage::Warm) => Wakeup::Stopping(stage),
@@ -112,6 +133,7 @@ impl Consumer {
                     Incoming::Message(delivery, message) => Wakeup::Delivered(delivery, message),
                     Incoming::Ended(consumer, reason) => Wakeup::Lost(consumer, reason),
                 },
+                look = self.progress.looked(has_room) => Wakeup::Looked(look),
             };
             if let Err(end) = self.handle(wakeup, link, shutdown).await {
                 return end;
@@ -122,6 +144,9 @@ impl Consumer {
     async fn handle(&mut self, wakeup: Wakeup, link: &mut Link, shutdown: &mut Shutdown) -> Result<(), End> {
         match wakeup {
             Wakeup::Delivered(delivery, message) => {
+                if self.progress.delivered() {
+                    self.status.send_replace(Status::Consuming);
+                }
                 self.delivered(delivery, *message);
                 self.keep_window_open(link).await?;
             }
@@ -138,12 +163,34 @@ impl Consumer {
             }
             Wakeup::Lost(consumer, reason) if consumer == link.consumer() => return Err(End::Lost(reason)),
             Wakeup::Lost(..) => {}
+            Wakeup::Looked(look) => self.looked(look)?,
             Wakeup::Stopping(stage) => {
                 self.stop(stage, link, shutdown).await;
                 return Err(End::Stopped);
             }
         }
         Ok(())
+    }
+
+    /// Whether the broker could send something that would run at once.
+    fn has_room(&self) -> bool {
+        let window = usize::from(self.config.prefetch_count());
+        let taken = self.pool.len() + self.held_in_window + self.settling.len();
+        self.pool.has_free_slot()
+            && self.reserved.is_empty()
+            && self.limits.is_empty()
+            && (window == 0 || taken < window)
+    }
+
+    fn looked(&mut self, look: Look) -> Result<(), End> {
+        match self.progress.judge(look) {
+            Finding::Well => Ok(()),
+            Finding::Over => {
+                self.status.send_replace(Status::Consuming);
+                Ok(())
+            }
+            Finding::Stalled(reason) => Err(End::Stalled(reason)),
+        }
     }
 
     fn delivered(&mut self, delivery: Delivery, message: celery_protocol::Message) {
@@ -264,7 +311,7 @@ impl Consumer {
     ) {
         log::ended(&run.task, &run.request, &outcome, runtime);
         let settlement = run.task.settlement(&outcome);
-        if let Some(delivery) = self.state.ended(run.token, settlement) {
+        for delivery in self.state.ended(run.token, settlement) {
             self.settle(delivery, settlement);
         }
     }

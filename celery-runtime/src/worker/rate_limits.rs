@@ -28,6 +28,11 @@ impl<T> RateLimits<T> {
         }
     }
 
+    /// Whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.values().all(|limited| limited.waiting.is_empty())
+    }
+
     /// The item, if it may go at once; otherwise it is kept.
     pub(crate) fn admit(&mut self, task: &str, rate: RateLimit, item: T) -> Option<T> {
         let now = Instant::now();

@@ -11,8 +11,7 @@ const REMEMBERED: usize = 10_000;
 /// The runs that this process has taken on.
 ///
 /// After a lost connection the broker delivers again what was not acked, while the run it stands for may still
-/// go on here, or has just ended. Such a redelivery is not run twice: it takes the place of the stale delivery
-/// and is settled with the first one's result.
+/// go on here, or has just ended. Such a redelivery is not run twice: it is settled with the first one's result.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     active: HashMap<Token, Active>,
@@ -29,7 +28,8 @@ pub(crate) struct Token(u64);
 #[derive(Debug)]
 struct Active {
     run: Run,
-    delivery: Option<Delivery>,
+    /// What is settled when it ends. Those of lost connections cannot be any more, which does no harm.
+    deliveries: Vec<Delivery>,
 }
 
 /// What a delivery is to this process.
@@ -50,7 +50,7 @@ impl State {
             return Arrival::New(delivery);
         }
         if let Some(active) = self.by_run.get(run).and_then(|token| self.active.get_mut(token)) {
-            active.delivery = Some(delivery);
+            active.deliveries.push(delivery);
             return Arrival::UnderWay;
         }
         match self.ended.get(run) {
@@ -64,20 +64,23 @@ impl State {
         self.next_token += 1;
         let token = Token(self.next_token);
         self.by_run.insert(run.clone(), token);
-        self.active.insert(token, Active { run, delivery });
+        let deliveries = Vec::from_iter(delivery);
+        self.active.insert(token, Active { run, deliveries });
         token
     }
 
     /// A run has ended; what is left to settle, if anything. One that shall be delivered again is forgotten.
-    pub(crate) fn ended(&mut self, token: Token, settlement: Settlement) -> Option<Delivery> {
-        let Active { run, delivery } = self.active.remove(&token)?;
+    pub(crate) fn ended(&mut self, token: Token, settlement: Settlement) -> Vec<Delivery> {
+        let Some(Active { run, deliveries }) = self.active.remove(&token) else {
+            return Vec::new();
+        };
         if self.by_run.get(&run) == Some(&token) {
             self.by_run.remove(&run);
         }
         if settlement != (Settlement::Reject { requeue: true }) {
             self.remember(run, settlement);
         }
-        delivery
+        deliveries
     }
 
     fn remember(&mut self, run: Run, settlement: Settlement) {

@@ -1,134 +1,20 @@
 //! The engine against a real broker, with tasks of the test's own.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod duplicates;
+mod progress;
+mod rig;
+mod starving;
+
 use std::time::Duration;
 
-use celery_protocol::{TaskCall, Value};
-use celery_runtime::{
-    Producer, ProducerConfig, PublishError, Registry, Shutdown, ShutdownHandle, Status, TaskError,
-    TaskOptions, Worker, WorkerConfig, sender,
-};
-use harness::{Broker, Depth, Vhost, eventually};
+use celery_runtime::{Producer, ProducerConfig, PublishError};
+use harness::{Broker, Vhost, eventually};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use uuid::Uuid;
 
-const WAIT: Duration = Duration::from_secs(30);
+use crate::rig::{Rig, WAIT};
 
-/// A worker in this process whose tasks report what they do.
-struct Rig {
-    vhost: Vhost,
-    producer: Producer,
-    runs: mpsc::UnboundedReceiver<(String, Timestamp)>,
-    stop: ShutdownHandle,
-    worker: JoinSet<u8>,
-    sleeping: Arc<AtomicUsize>,
-}
-
-impl Rig {
-    async fn start(vhost: Vhost, set: impl FnOnce(&mut WorkerConfig)) -> Self {
-        let broker = vhost.amqp_url().parse().expect("a broker URL");
-        let (report, runs) = mpsc::unbounded_channel();
-        let sleeping = Arc::new(AtomicUsize::new(0));
-        let mut registry = Registry::new();
-        let echoed = report.clone();
-        registry.register(TaskOptions::named("demo.echo"), move |request| {
-            let _test_over = echoed.send((request.id().to_owned(), Timestamp::now()));
-            async { Ok(Value::None) }
-        });
-        registry.register(TaskOptions::named("demo.panic"), |_| async {
-            panic!("on purpose")
-        });
-        let tried = report.clone();
-        registry.register(TaskOptions::named("demo.reject_once"), move |request| {
-            let _test_over = tried.send((request.id().to_owned(), Timestamp::now()));
-            async move {
-                if request.redelivered() {
-                    return Ok(Value::None);
-                }
-                Err(TaskError::Reject {
-                    requeue: true,
-                    reason: "once".to_owned(),
-                })
-            }
-        });
-        let counter = Arc::clone(&sleeping);
-        registry.register(TaskOptions::named("demo.sleep"), move |request| {
-            let (counter, report) = (Arc::clone(&counter), report.clone());
-            async move {
-                counter.fetch_add(1, Ordering::SeqCst);
-                tokio::time::sleep(Duration::from_millis(1500)).await;
-                let _test_over = report.send((request.id().to_owned(), Timestamp::now()));
-                Ok(Value::None)
-            }
-        });
-        let mut config = WorkerConfig::new(broker, "celery@rig");
-        set(&mut config);
-        let producer = Producer::start(ProducerConfig {
-            broker: config.broker.clone(),
-            queue: "celery".to_owned(),
-            deadline: Duration::from_secs(10),
-            name: "rig".to_owned(),
-        });
-        let (stop, shutdown) = Shutdown::manual();
-        let worker = Worker::new(config, registry);
-        let mut status = worker.status();
-        let mut running = JoinSet::new();
-        running.spawn(worker.run(shutdown));
-        tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
-            .await
-            .expect("the worker consumes in time")
-            .expect("the worker lives");
-        Self {
-            vhost,
-            producer,
-            runs,
-            stop,
-            worker: running,
-            sleeping,
-        }
-    }
-
-    fn call(task: &str) -> TaskCall {
-        TaskCall::new(task, Uuid::new_v4().to_string(), sender())
-    }
-
-    async fn send(&self, call: &TaskCall) -> String {
-        self.producer.send(call).await.expect("the broker takes it");
-        call.id.clone()
-    }
-
-    /// The next run that a task reported.
-    async fn run(&mut self) -> (String, Timestamp) {
-        tokio::time::timeout(WAIT, self.runs.recv())
-            .await
-            .expect("a run in time")
-            .expect("the worker lives")
-    }
-
-    async fn queue_is(&self, ready: u64, unacked: u64) {
-        eventually(format!("{ready} ready and {unacked} unacked"), WAIT, || async {
-            match self.vhost.queue("celery").await {
-                depth @ Depth { .. } if (depth.ready, depth.unacked) == (ready, unacked) => Ok(()),
-                depth => Err(format!("{depth:?}")),
-            }
-        })
-        .await;
-    }
-
-    async fn stopped(mut self) -> u8 {
-        self.stop.warm();
-        let ended = tokio::time::timeout(WAIT, self.worker.join_next())
-            .await
-            .expect("an end in time");
-        ended.expect("a worker").expect("no panic in the worker")
-    }
-}
-
-async fn vhost(name: &str) -> Vhost {
+pub(crate) async fn vhost(name: &str) -> Vhost {
     Broker::shared().await.vhost(name).await
 }
 
@@ -225,26 +111,6 @@ async fn a_deleted_queue_is_declared_anew_by_worker_and_producer() {
     rig.vhost.delete_queue("celery").await;
     let second = rig.send(&Rig::call("demo.echo")).await;
     assert_eq!(rig.run().await.0, second);
-    assert_eq!(rig.stopped().await, 0);
-}
-
-/// The broker delivers again what was not acked when the connection went; the run it stands for goes on here.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
-    let mut rig = Rig::start(vhost("redelivered").await, |_| {}).await;
-    let id = rig.send(&Rig::call("demo.sleep")).await;
-    eventually("the run to start", WAIT, || async {
-        if rig.sleeping.load(Ordering::SeqCst) == 1 {
-            Ok(())
-        } else {
-            Err("not started".to_owned())
-        }
-    })
-    .await;
-    rig.vhost.close_all_connections().await;
-    assert_eq!(rig.run().await.0, id);
-    rig.queue_is(0, 0).await;
-    assert_eq!(rig.sleeping.load(Ordering::SeqCst), 1);
     assert_eq!(rig.stopped().await, 0);
 }
 

@@ -1,0 +1,73 @@
+//! A redelivered message whose run goes on, or has just ended, here.
+
+use std::sync::atomic::Ordering;
+
+use celery_runtime::Status;
+use harness::{Proxy, eventually};
+
+use crate::rig::{Rig, WAIT};
+use crate::vhost;
+
+/// The broker delivers again what was not acked when the connection went; the run it stands for goes on here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
+    let mut rig = Rig::start(vhost("redelivered").await, |_| {}).await;
+    let id = rig.send(&Rig::call("demo.sleep")).await;
+    eventually("the run to start", WAIT, || async {
+        if rig.sleeping.load(Ordering::SeqCst) == 1 {
+            Ok(())
+        } else {
+            Err("not started".to_owned())
+        }
+    })
+    .await;
+    rig.vhost.close_all_connections().await;
+    assert_eq!(rig.run().await.0, id);
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.sleeping.load(Ordering::SeqCst), 1);
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// It was acked when it ended, but the ack was lost with the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivered_run_that_has_just_ended_is_settled_and_not_run_again() {
+    let vhost = vhost("ended").await;
+    let proxy = Proxy::start(vhost.address()).await;
+    let through_it = vhost.amqp_url_at(proxy.port()).parse().expect("a broker URL");
+    let mut rig = Rig::start(vhost, |config| config.broker = through_it).await;
+    let id = rig.send(&Rig::call("demo.sleep")).await;
+    rig.queue_is(0, 1).await;
+    proxy.silence();
+    assert_eq!(rig.run().await.0, id);
+    rig.queue_is(0, 1).await;
+    proxy.cut();
+    rig.status_is(|status| *status != Status::Consuming).await;
+    proxy.restore();
+    rig.status_is(|status| *status == Status::Consuming).await;
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.sleeping.load(Ordering::SeqCst), 1, "it has run once");
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// Two messages with one task id, both redelivered while a run of it goes on: each is settled when it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_redelivery_of_a_run_is_settled() {
+    let mut rig = Rig::start(vhost("twins").await, |_| {}).await;
+    let call = Rig::call("demo.sleep");
+    rig.send(&call).await;
+    rig.send(&call).await;
+    eventually("both to run", WAIT, || async {
+        match rig.sleeping.load(Ordering::SeqCst) {
+            2 => Ok(()),
+            running => Err(format!("{running} run")),
+        }
+    })
+    .await;
+    rig.vhost.close_all_connections().await;
+    for _ in 0..2 {
+        assert_eq!(rig.run().await.0, call.id);
+    }
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.sleeping.load(Ordering::SeqCst), 2);
+    assert_eq!(rig.stopped().await, 0);
+}

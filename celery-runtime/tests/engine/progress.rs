@@ -1,0 +1,95 @@
+//! A worker that is connected but is given nothing reconnects by itself, and says that it is not ready.
+
+use std::time::Duration;
+
+use celery_runtime::Status;
+
+use crate::rig::Rig;
+use crate::starving::Starving;
+use crate::vhost;
+
+/// How long nothing may come, in these tests.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+async fn start(name: &str) -> (Rig, Starving) {
+    let vhost = vhost(name).await;
+    let relay = Starving::start(vhost.address()).await;
+    let through_it = vhost.amqp_url_at(relay.port()).parse().expect("a broker URL");
+    let rig = Rig::start(vhost, |config| {
+        config.broker = through_it;
+        config.concurrency = 2;
+        config.prefetch_multiplier = 1;
+        config.progress_timeout = PATIENCE;
+    })
+    .await;
+    (rig, relay)
+}
+
+/// More than the window holds, so that some stay ready.
+async fn send_five(rig: &Rig) -> Vec<String> {
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        sent.push(rig.send(&Rig::call("demo.echo")).await);
+    }
+    sent.sort();
+    sent
+}
+
+async fn five_runs(rig: &mut Rig) -> Vec<String> {
+    let mut run = Vec::new();
+    for _ in 0..5 {
+        run.push(rig.run().await.0);
+    }
+    run.sort();
+    run
+}
+
+fn is_stalled(status: &Status) -> bool {
+    matches!(status, Status::Stalled(reason) if reason.starts_with("3 messages are ready, but none has come for "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_starved_consumer_is_made_anew() {
+    let (mut rig, relay) = start("starved").await;
+    relay.starve();
+    let sent = send_five(&rig).await;
+    rig.status_is(is_stalled).await;
+    relay.feed();
+    assert_eq!(five_runs(&mut rig).await, sent);
+    rig.status_is(|status| *status == Status::Consuming).await;
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// Connected anew without success it stays not ready; it is ready again as soon as somebody else has done the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stays_starved_is_not_ready_until_nothing_is_left_to_do() {
+    let (mut rig, relay) = start("starved-on").await;
+    let connections = relay.connections();
+    relay.starve();
+    send_five(&rig).await;
+    rig.status_is(is_stalled).await;
+    relay.connected(connections + 1).await;
+    let status = rig.status_is(|status| *status != Status::Consuming).await;
+    assert!(is_stalled(&status), "{status:?}");
+    rig.vhost.delete_queue("celery").await;
+    rig.status_is(|status| *status == Status::Consuming).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// Full slots are no reason to reconnect, however much is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_worker_is_left_alone() {
+    let (mut rig, relay) = start("busy").await;
+    let connections = relay.connections();
+    let mut sent = Vec::new();
+    for _ in 0..8 {
+        sent.push(rig.send(&Rig::call("demo.sleep")).await);
+    }
+    for _ in 0..sent.len() {
+        rig.run().await;
+    }
+    rig.queue_is(0, 0).await;
+    assert_eq!(relay.connections(), connections);
+    assert_eq!(rig.stopped().await, 0);
+}

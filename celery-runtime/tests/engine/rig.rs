@@ -1,0 +1,136 @@
+//! A worker in this process, and what its tasks report.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use celery_protocol::{TaskCall, Value};
+use celery_runtime::{
+    BrokerUrl, Producer, ProducerConfig, Registry, Shutdown, ShutdownHandle, Status, TaskError, TaskOptions,
+    Worker, WorkerConfig, sender,
+};
+use harness::{Depth, Vhost, eventually};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+pub(crate) const WAIT: Duration = Duration::from_secs(30);
+
+/// A worker in this process whose tasks report what they do.
+pub(crate) struct Rig {
+    pub(crate) vhost: Vhost,
+    pub(crate) producer: Producer,
+    pub(crate) runs: mpsc::UnboundedReceiver<(String, Timestamp)>,
+    pub(crate) stop: ShutdownHandle,
+    pub(crate) worker: JoinSet<u8>,
+    pub(crate) sleeping: Arc<AtomicUsize>,
+    pub(crate) status: watch::Receiver<Status>,
+}
+
+impl Rig {
+    pub(crate) async fn start(vhost: Vhost, set: impl FnOnce(&mut WorkerConfig)) -> Self {
+        let broker: BrokerUrl = vhost.amqp_url().parse().expect("a broker URL");
+        let (report, runs) = mpsc::unbounded_channel();
+        let sleeping = Arc::new(AtomicUsize::new(0));
+        let mut registry = Registry::new();
+        let echoed = report.clone();
+        registry.register(TaskOptions::named("demo.echo"), move |request| {
+            let _test_over = echoed.send((request.id().to_owned(), Timestamp::now()));
+            async { Ok(Value::None) }
+        });
+        registry.register(TaskOptions::named("demo.panic"), |_| async {
+            panic!("on purpose")
+        });
+        let tried = report.clone();
+        registry.register(TaskOptions::named("demo.reject_once"), move |request| {
+            let _test_over = tried.send((request.id().to_owned(), Timestamp::now()));
+            async move {
+                if request.redelivered() {
+                    return Ok(Value::None);
+                }
+                Err(TaskError::Reject {
+                    requeue: true,
+                    reason: "once".to_owned(),
+                })
+            }
+        });
+        let counter = Arc::clone(&sleeping);
+        registry.register(TaskOptions::named("demo.sleep"), move |request| {
+            let (counter, report) = (Arc::clone(&counter), report.clone());
+            async move {
+                counter.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+                let _test_over = report.send((request.id().to_owned(), Timestamp::now()));
+                Ok(Value::None)
+            }
+        });
+        let mut config = WorkerConfig::new(broker.clone(), "celery@rig");
+        set(&mut config);
+        let producer = Producer::start(ProducerConfig {
+            broker,
+            queue: "celery".to_owned(),
+            deadline: Duration::from_secs(10),
+            name: "rig".to_owned(),
+        });
+        let (stop, shutdown) = Shutdown::manual();
+        let worker = Worker::new(config, registry);
+        let mut status = worker.status();
+        let mut running = JoinSet::new();
+        running.spawn(worker.run(shutdown));
+        tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
+            .await
+            .expect("the worker consumes in time")
+            .expect("the worker lives");
+        Self {
+            vhost,
+            producer,
+            runs,
+            stop,
+            worker: running,
+            sleeping,
+            status,
+        }
+    }
+
+    pub(crate) fn call(task: &str) -> TaskCall {
+        TaskCall::new(task, Uuid::new_v4().to_string(), sender())
+    }
+
+    pub(crate) async fn send(&self, call: &TaskCall) -> String {
+        self.producer.send(call).await.expect("the broker takes it");
+        call.id.clone()
+    }
+
+    /// Waits until the worker says so.
+    pub(crate) async fn status_is(&mut self, wanted: impl FnMut(&Status) -> bool) -> Status {
+        let seen = tokio::time::timeout(WAIT, self.status.wait_for(wanted));
+        seen.await.expect("in time").expect("the worker lives").clone()
+    }
+
+    /// The next run that a task reported.
+    pub(crate) async fn run(&mut self) -> (String, Timestamp) {
+        tokio::time::timeout(WAIT, self.runs.recv())
+            .await
+            .expect("a run in time")
+            .expect("the worker lives")
+    }
+
+    pub(crate) async fn queue_is(&self, ready: u64, unacked: u64) {
+        eventually(format!("{ready} ready and {unacked} unacked"), WAIT, || async {
+            match self.vhost.queue("celery").await {
+                depth @ Depth { .. } if (depth.ready, depth.unacked) == (ready, unacked) => Ok(()),
+                depth => Err(format!("{depth:?}")),
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn stopped(mut self) -> u8 {
+        self.stop.warm();
+        let ended = tokio::time::timeout(WAIT, self.worker.join_next())
+            .await
+            .expect("an end in time");
+        ended.expect("a worker").expect("no panic in the worker")
+    }
+}
