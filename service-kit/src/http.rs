@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod connections;
 mod resource;
 mod server;
 mod target;

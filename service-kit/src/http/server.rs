@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,12 +14,15 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
-use super::answer::error;
+use super::answer::{error, unavailable};
+use super::connections::{Connection, Connections};
 use crate::shutdown::Shutdown;
 
 /// How long accepting pauses when the system has no more file descriptors or memory.
@@ -28,14 +32,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// longest headers.
 const READ_BUFFER: usize = 128 * 1024;
 
-/// What a client may cost before its request reaches a handler.
+/// The share of the process's file descriptors that the connections of one listener may take: programs have up to three
+/// listeners, and connections of their own.
+const SHARE_OF_DESCRIPTORS: usize = 4;
+
+/// What clients may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Open connections; fewer where the process may not open four times as many files. When there are as many, a new
+    /// one takes the place of the one that has been without a request for longest (half a second at least); when all
+    /// have one, it is accepted later.
+    pub connections: usize,
     /// From the first moment of waiting for a request to the end of its headers; so an idle
     /// connection is closed after this time, too.
     pub header_read: Duration,
     /// All header lines together, in bytes; more is answered with 431.
     pub header_bytes: usize,
+    /// For a handler to answer; 503 after that.
+    pub request: Duration,
+    /// For the client to take an answer; the connection is closed after that.
+    pub answer_write: Duration,
 }
 
 impl Default for Limits {
@@ -43,7 +59,36 @@ impl Default for Limits {
         Self {
             header_read: Duration::from_secs(15),
             header_bytes: 64 * 1024,
+            connections: 2048,
+            request: Duration::from_secs(30),
+            answer_write: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// Raises the process's limit of open files where it may, and says how many connections fit into it.
+    fn connections(&self) -> usize {
+        let wanted = u64::try_from(self.connections * SHARE_OF_DESCRIPTORS).unwrap_or(u64::MAX);
+        let limit = getrlimit(Resource::Nofile);
+        let Some(mut files) = limit.current.filter(|current| *current < wanted) else {
+            return self.connections;
+        };
+        let raised = Rlimit {
+            current: Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted))),
+            ..limit
+        };
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => files = raised.current.unwrap_or(wanted),
+            Err(error) => debug!("the limit of open files stays at {files}: {error}"),
+        }
+        let fitting = usize::try_from(files).unwrap_or(usize::MAX) / SHARE_OF_DESCRIPTORS;
+        self.connections.min(fitting).max(1)
+    }
+
+    /// How long a connection may be without a request.
+    fn waiting(&self) -> Duration {
+        self.header_read + self.answer_write
     }
 }
 
@@ -54,18 +99,26 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         .header_read_timeout(limits.header_read)
         .max_buf_size(READ_BUFFER.max(limits.header_bytes))
         .half_close(true);
-    let mut connections = JoinSet::new();
+    let open = Connections::new(limits.connections());
+    let mut conversations = JoinSet::new();
     loop {
+        let accepted = async {
+            open.room().await;
+            accept(&listener).await
+        };
         tokio::select! {
             () = shutdown.warm.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            stream = accept(&listener) => {
-                connections.spawn(converse(http.clone(), stream, router.clone(), limits, shutdown.clone()));
+            Some(_) = conversations.join_next() => {}
+            stream = accepted => {
+                let connection = Arc::new(open.enter());
+                conversations.spawn(converse(
+                    http.clone(), stream, connection, router.clone(), limits, shutdown.clone(),
+                ));
             }
         }
     }
     drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
+    let drained = async { while conversations.join_next().await.is_some() {} };
     tokio::select! {
         () = drained => {}
         () = shutdown.drain_limit() => warn!("left with requests still running"),
@@ -102,36 +155,55 @@ fn ended_before_accepted(error: &io::Error) -> bool {
 async fn converse(
     http: http1::Builder,
     stream: TcpStream,
+    connection: Arc<Connection>,
     router: Router,
     limits: Limits,
     shutdown: Shutdown,
 ) {
-    let service = service_fn(move |request| answer(router.clone(), request, limits));
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let outcome = tokio::select! {
-        outcome = &mut connection => outcome,
-        () = shutdown.warm.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let answered = Arc::clone(&connection);
+    let service = service_fn(move |request| {
+        let (connection, router) = (Arc::clone(&answered), router.clone());
+        async move {
+            connection.busy();
+            let response = answer(router, request, limits).await;
+            connection.wait();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut conversation = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let served = async {
+        tokio::select! {
+            outcome = &mut conversation => outcome,
+            () = shutdown.warm.cancelled() => {
+                conversation.as_mut().graceful_shutdown();
+                conversation.await
+            }
         }
     };
-    if let Err(error) = outcome {
-        debug!("connection ended early: {error}");
+    tokio::select! {
+        outcome = served => {
+            if let Err(error) = outcome {
+                debug!("connection ended early: {error}");
+            }
+        }
+        why = connection.must_end(limits.waiting()) => debug!("connection closed: {why}"),
     }
 }
 
-async fn answer(
-    router: Router,
-    request: Request<Incoming>,
-    limits: Limits,
-) -> Result<Response<Body>, Infallible> {
+async fn answer(router: Router, request: Request<Incoming>, limits: Limits) -> Response<Body> {
     if size(request.headers()) > limits.header_bytes {
-        return Ok(error(
+        return error(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "the headers are too long",
-        ));
+        );
     }
-    router.oneshot(request).await
+    match timeout(limits.request, router.oneshot(request)).await {
+        Ok(Ok(response)) => response,
+        Err(_too_late) => {
+            warn!("no answer within {} s", limits.request.as_secs());
+            unavailable("there was no answer in time, try again")
+        }
+    }
 }
 
 fn size(headers: &HeaderMap) -> usize {
@@ -146,10 +218,8 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use std::net::SocketAddr;
-    use std::sync::Arc;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::Notify;
-    use tokio::time::timeout;
+    use tokio::sync::{Notify, Semaphore};
 
     const BOUND: Duration = Duration::from_secs(10);
 
@@ -270,5 +340,102 @@ mod tests {
             .unwrap();
         stream.shutdown().await.unwrap();
         assert!(read_to_end(&mut stream).await.ends_with("here"));
+    }
+
+    /// Slow headers on every connection there may be; a request on one more is answered all the same.
+    #[tokio::test]
+    async fn clients_that_never_finish_their_headers_do_not_keep_others_out() {
+        let limits = Limits {
+            connections: 8,
+            ..Limits::default()
+        };
+        let router = Router::new().route("/", get(async || "here"));
+        let (address, _server) = start(router, limits, &Shutdown::manual()).await;
+        let mut slow = Vec::new();
+        for _ in 0..3 * limits.connections {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+            slow.push(stream);
+        }
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        assert!(read_to_end(&mut stream).await.ends_with("here"));
+    }
+
+    /// While all connections have a request, one more waits; it is served when one of them is.
+    #[tokio::test]
+    async fn more_requests_than_connections_wait_for_their_turn() {
+        let limits = Limits {
+            connections: 2,
+            ..Limits::default()
+        };
+        let (entered, proceed) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+        let (in_handler, go_on) = (entered.clone(), proceed.clone());
+        let slow = async move || {
+            in_handler.add_permits(1);
+            go_on.acquire().await.unwrap().forget();
+            "done"
+        };
+        let router = Router::new().route("/", get(slow));
+        let (address, _server) = start(router, limits, &Shutdown::manual()).await;
+        let mut streams = Vec::new();
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            streams.push(stream);
+        }
+        timeout(BOUND, entered.acquire_many(2))
+            .await
+            .unwrap()
+            .unwrap()
+            .forget();
+        let third = timeout(Duration::from_millis(200), entered.acquire()).await;
+        assert!(third.is_err(), "no more than two requests at a time");
+        proceed.add_permits(3);
+        for mut stream in streams {
+            assert!(read_to_end(&mut stream).await.ends_with("done"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_hangs_is_answered_for() {
+        let limits = Limits {
+            request: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        let router = Router::new().route("/", get(std::future::pending::<()>));
+        let (address, _server) = start(router, limits, &Shutdown::manual()).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after"),
+            "{answer}"
+        );
+    }
+
+    /// A client that reads nothing: its answers fill the buffers between, and then the connection ends.
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_is_not_kept() {
+        let limits = Limits {
+            header_read: Duration::from_millis(100),
+            answer_write: Duration::from_millis(100),
+            ..Limits::default()
+        };
+        let large = async || vec![b'x'; 64 << 20];
+        let shutdown = Shutdown::manual();
+        let (address, mut server) = start(Router::new().route("/", get(large)), limits, &shutdown).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        stream.readable().await.unwrap();
+        shutdown.warm.cancel();
+        let ended = timeout(Duration::from_secs(5), server.join_next()).await;
+        assert!(ended.is_ok(), "the server does not wait for the client");
     }
 }
