@@ -2,7 +2,12 @@
 
 use std::io::{self, IsTerminal as _};
 
+use tracing::{Level, Metadata, Subscriber};
 pub use tracing_subscriber::EnvFilter as Filter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::env::{Reader, Variable};
 
@@ -16,6 +21,9 @@ pub const RUST_LOG: Variable = Variable {
 /// Silent unless [`RUST_LOG`] names it: it logs every attempt to connect as an error, of which the
 /// program itself says the first.
 const QUIET: &str = "lapin";
+
+/// Libraries whose `trace` lines show what goes over the wire, with logins and passwords.
+const SHOWS_THE_WIRE: [&str; 1] = ["lapin"];
 
 /// Reads [`RUST_LOG`].
 pub fn read_filter(reader: &mut Reader<'_>) -> Filter {
@@ -37,9 +45,20 @@ pub fn init(filter: Filter) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .finish();
+        .finish()
+        .with(no_wire());
     // Fails only where a subscriber exists already: in tests, and in a program within a program.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Keeps lines out of the log that no filter may let in: those that show passwords.
+pub fn no_wire<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
+    filter_fn(|line| !shows_the_wire(line))
+}
+
+fn shows_the_wire(line: &Metadata<'_>) -> bool {
+    let library = line.target().split("::").next().unwrap_or_default();
+    *line.level() == Level::TRACE && SHOWS_THE_WIRE.contains(&library)
 }
 
 #[cfg(test)]
