@@ -45,6 +45,24 @@ async fn each_verdict_is_called_back_and_recorded() {
     assert_eq!(receiver.count(), 4);
 }
 
+/// ADR 40, here as in the worker.
+#[tokio::test]
+async fn callbacks_carry_the_task_id_and_a_signature_on_demand() {
+    let (directory, receiver) = (Scratch::new(), Receiver::start().await);
+    let secret = "whsec_bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3ISE=";
+    for (number, variables) in [(1, &[][..]), (2, &[("CALLBACK_SIGNING_SECRET", secret)])] {
+        let running = Running::start(&directory.join("a.db"), variables).await;
+        let accepted = running.ask(&station(number), DRIVER, &receiver.url("/cb")).await;
+        assert!(accepted.unwrap());
+        let callback = receiver.wait_for_station(&station(number), WAIT).await;
+        let id = callback.header("webhook-id").unwrap();
+        assert!(id.parse::<uuid::Uuid>().is_ok(), "{id}");
+        let signature = callback.header("webhook-signature");
+        assert_eq!(signature.is_some(), number == 2, "{signature:?}");
+        assert!(signature.is_none_or(|signature| signature.starts_with("v1,")));
+    }
+}
+
 #[tokio::test]
 async fn the_variables_of_the_services_work() {
     let (directory, receiver) = (Scratch::new(), Receiver::start().await);
