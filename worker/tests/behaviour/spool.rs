@@ -316,6 +316,40 @@ async fn what_is_left_from_before_is_replayed_first() {
     assert_eq!(sink.taken().len(), 4);
 }
 
+/// What docs/RELIABILITY.md reckons with.
+#[tokio::test]
+async fn a_record_takes_a_quarter_of_a_kib() {
+    const COUNT: i128 = 5_000;
+    let directory = tempfile::tempdir().unwrap();
+    let (log, _) = on(Script::new(AWAY), spool(&directory));
+    let mut writing = JoinSet::new();
+    for n in 0..COUNT {
+        let log = Arc::clone(&log);
+        let record = AuditRecord {
+            task_id: format!("a3d6f4a2-6c1e-4b57-9d4c-{n:012}"),
+            start_time_ns: 1_795_346_136_809_199_617 + n,
+            callback_url: format!("https://charging.example.com/callbacks/authorization/{n:012}"),
+            ..record(n)
+        };
+        writing.spawn(async move { log.write(&record).await });
+    }
+    soon(writing.join_all()).await;
+    drop(log);
+    let waiting = left(&file(&directory)).waiting;
+    assert_eq!(i128::from(waiting), COUNT);
+    let pages: i64 = Connection::open(file(&directory))
+        .unwrap()
+        .query_row(
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let each = pages / i64::from(waiting);
+    println!("{waiting} records in {pages} bytes, {each} each");
+    assert!((200..300).contains(&each), "{each}");
+}
+
 #[tokio::test]
 async fn two_workers_share_one_file() {
     let directory = tempfile::tempdir().unwrap();
