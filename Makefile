@@ -4,7 +4,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 FAULTS ?=
 
-.PHONY: run demo setup test test-versions compat-table test-elastic test-faults fault-table bench-outage soak lint fmt fuzz
+.PHONY: run demo setup test test-versions compat-table test-elastic test-faults fault-table bench-outage soak released lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -33,20 +33,26 @@ test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Pyt
 	scripts/setup-elastic
 	$(CARGO) test -p system-tests --test elastic
 
+# The programs as they are released; only the tests around them are built for debugging.
+RELEASED = FAULT_PROGRAMS=$(CURDIR)/target/release $(CARGO) test -p system-tests --test faults --
+
 # One fault at a time, so that each has the machine for itself. FAULTS=rabbitmq:: runs some of them, FAULT_SECONDS=60 longer.
-test-faults: setup ## every fault under load: nothing that was accepted is lost; half an hour
+test-faults: released ## every fault under load: nothing that was accepted is lost; half an hour
 	scripts/setup-elastic
 	scripts/setup-faults
-	$(CARGO) test --release -p system-tests --test faults -- --test-threads=1 --nocapture $(FAULTS)
+	$(RELEASED) --test-threads=1 --nocapture $(FAULTS)
 
 fault-table: ## the same, written to docs/RELIABILITY.md
 	FAULT_TABLE=write $(MAKE) test-faults
 
-bench-outage: setup ## callers notice nothing while the audit log is down: 500 requests a second for two minutes
-	$(CARGO) test --release -p system-tests --test faults -- --ignored --nocapture outage::
+bench-outage: released ## callers notice nothing while the audit log is down: 500 requests a second for two minutes
+	$(RELEASED) --ignored --nocapture outage::
 
-soak: setup ## memory and file descriptors stay flat: 300 requests a second for SOAK_MINUTES=30
-	$(CARGO) test --release -p system-tests --test faults -- --ignored --nocapture soak::
+soak: released ## memory and file descriptors stay flat: 300 requests a second for SOAK_MINUTES=30
+	$(RELEASED) --ignored --nocapture soak::
+
+released: setup
+	$(CARGO) build --release -p system-tests --bins
 
 lint:
 	$(CARGO) fmt --all --check

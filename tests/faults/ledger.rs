@@ -139,7 +139,8 @@ impl Ledger {
             match request.answer {
                 Answer::Accepted => {}
                 Answer::Refused => figures.refused += 1,
-                Answer::None | Answer::Open => figures.unanswered += 1,
+                Answer::None => figures.unanswered += 1,
+                Answer::Open => {}
                 other @ Answer::Other(_) => figures.others.push(other),
             }
             if request.answer != Answer::Accepted {

@@ -38,23 +38,24 @@ impl Log {
     }
 
     async fn search(node: &str) -> Option<Vec<String>> {
-        let send = async |method: &str, path: &str, body: &serde_json::Value| {
+        let send = async |method: &str, path: &str, body: String| {
             let url = format!("http://{node}/log.authorize/{path}");
             let headers = [("content-type", "application/json")];
-            let sent = http::try_send(method, &url, &headers, body.to_string());
+            let sent = http::try_send(method, &url, &headers, body);
             let answer = tokio::time::timeout(std::time::Duration::from_secs(5), sent)
                 .await
                 .ok()?
                 .ok()?;
             (answer.status == 200).then_some(answer)
         };
-        let query = json!({"size": MOST, "_source": ["station_id"]});
-        send("POST", "_refresh", &json!({})).await?;
-        let answer = match send("POST", "_search", &query).await {
+        let query = json!({"size": MOST, "_source": ["station_id"]}).to_string();
+        send("POST", "_refresh", String::new()).await?;
+        let answer = match send("POST", "_search", query.clone()).await {
             Some(answer) => answer,
             None => {
-                send("PUT", "_settings", &json!({"index.max_result_window": MOST})).await?;
-                send("POST", "_search", &query).await?
+                let settings = json!({"index.max_result_window": MOST});
+                send("PUT", "_settings", settings.to_string()).await?;
+                send("POST", "_search", query).await?
             }
         };
         let answer = answer.json();

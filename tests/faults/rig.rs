@@ -243,9 +243,18 @@ impl Rig {
     pub(crate) async fn calm(&mut self) {
         self.load();
         sleep(CALM).await;
-        let figures = self.ledger.figures();
-        assert!(
-            figures.called_back > 0 && figures.logged > 0 && figures.refused + figures.unanswered < 10,
+        let figures = eventually("callbacks and records", WAIT, || async {
+            let figures = self.ledger.figures();
+            if figures.called_back > 0 && figures.logged > 0 {
+                Ok(figures)
+            } else {
+                Err(format!("{figures:?}"))
+            }
+        })
+        .await;
+        assert_eq!(
+            figures.refused + figures.unanswered,
+            0,
             "before the fault: {figures:?}"
         );
     }
@@ -330,6 +339,9 @@ impl Rig {
             recovery.as_secs_f64(),
             load.as_secs_f64()
         );
+        for program in [&self.api, &self.worker, &self.acl] {
+            program.print();
+        }
         assert!(load >= document::seconds());
         assert!(figures.others.is_empty(), "{fault}: {figures:?}");
         document::settle(&Row::new(fault, &figures, recovery));
@@ -358,7 +370,7 @@ fn watch(ledger: &Arc<Ledger>, log: &Log) -> JoinSet<()> {
 
 /// A program that can be killed and started again at the same place.
 pub(crate) struct Program {
-    path: &'static str,
+    path: PathBuf,
     pub(crate) arguments: Vec<String>,
     variables: Vec<(&'static str, String)>,
     ready: Ready,
@@ -375,9 +387,13 @@ pub(crate) enum Ready {
 }
 
 impl Program {
-    fn new(path: &'static str, ready: Ready) -> Self {
+    /// `built` is the program as this test was built; that of the same name in the folder `FAULT_PROGRAMS` is started
+    /// instead, such as a release build.
+    fn new(built: &'static str, ready: Ready) -> Self {
+        let built = PathBuf::from(built);
+        let folder = std::env::var_os("FAULT_PROGRAMS").map(PathBuf::from);
         let mut program = Self {
-            path,
+            path: folder.map_or(built.clone(), |folder| folder.join(built.file_name().unwrap())),
             arguments: Vec::new(),
             variables: Vec::new(),
             ready,
@@ -395,7 +411,7 @@ impl Program {
 
     pub(crate) async fn start(&mut self) {
         assert!(self.running.is_none());
-        let process = Process::spawn(self.path, &self.arguments, self.variables.clone());
+        let process = Process::spawn(&self.path, &self.arguments, self.variables.clone());
         self.running = Some(match self.ready {
             Ready::Answers(port) => Service::start(process, port).await.process,
             Ready::Says(text) => {
@@ -414,10 +430,21 @@ impl Program {
         self.running.as_ref().unwrap()
     }
 
+    /// What it said, but for the banner.
+    fn print(&self) {
+        let lines = self.process().lines();
+        let said = lines
+            .iter()
+            .filter(|line| line.contains(": ") || line.contains("  "));
+        for line in said.filter(|line| ["INFO", "WARN", "ERROR"].iter().any(|level| line.contains(level))) {
+            println!("  {line}");
+        }
+    }
+
     /// The base URL of one that answers HTTP.
     pub(crate) fn url(&self) -> String {
         let Ready::Answers(port) = self.ready else {
-            panic!("{} does not answer HTTP", self.path)
+            panic!("{} does not answer HTTP", self.path.display())
         };
         format!("http://127.0.0.1:{port}")
     }
