@@ -2,8 +2,9 @@
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
+FAULTS ?=
 
-.PHONY: run demo setup test test-versions compat-table test-elastic lint fmt fuzz
+.PHONY: run demo setup test test-versions compat-table test-elastic test-faults fault-table bench-outage soak released lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -31,6 +32,27 @@ compat-table: ## the same, written to docs/COMPATIBILITY.md
 test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic
 	$(CARGO) test -p system-tests --test elastic
+
+# The programs as they are released; only the tests around them are built for debugging.
+RELEASED = FAULT_PROGRAMS=$(CURDIR)/target/release $(CARGO) test -p system-tests --test faults --
+
+# One fault at a time, so that each has the machine for itself. FAULTS=rabbitmq:: runs some of them, FAULT_SECONDS=60 longer.
+test-faults: released ## every fault under load: nothing that was accepted is lost; half an hour
+	scripts/setup-elastic
+	scripts/setup-faults
+	$(RELEASED) --test-threads=1 --nocapture $(FAULTS)
+
+fault-table: ## the same, written to docs/RELIABILITY.md
+	FAULT_TABLE=write $(MAKE) test-faults
+
+bench-outage: released ## callers notice nothing while the audit log is down: 500 requests a second for two minutes
+	$(RELEASED) --ignored --nocapture outage::
+
+soak: released ## memory and file descriptors stay flat: 300 requests a second for SOAK_MINUTES=30
+	$(RELEASED) --ignored --nocapture soak::
+
+released: setup
+	$(CARGO) build --release -p system-tests --bins
 
 lint:
 	$(CARGO) fmt --all --check

@@ -40,7 +40,6 @@ pub(crate) struct PublisherConfig {
 struct Shared {
     config: PublisherConfig,
     link: watch::Receiver<Link>,
-    suspect: Notify,
     closing: CancellationToken,
     supervisor: TaskTracker,
 }
@@ -61,6 +60,9 @@ struct Open {
     channel: Channel,
     /// The queues and exchanges that are known to be there.
     known: Arc<Mutex<HashSet<Known>>>,
+    /// Told of a message that was not confirmed in time. It is this connection's own, so that a message that was sent on
+    /// an earlier one, or on none, says nothing against this one.
+    suspect: Arc<Notify>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -115,7 +117,6 @@ impl Publisher {
         let shared = Arc::new(Shared {
             config,
             link,
-            suspect: Notify::new(),
             closing: CancellationToken::new(),
             supervisor: TaskTracker::new(),
         });
@@ -136,22 +137,28 @@ impl Publisher {
         message: &Message,
     ) -> Result<(), PublishError> {
         let deadline = self.shared.config.deadline;
-        match tokio::time::timeout(deadline, self.publish_unbounded(destination, message)).await {
+        let mut used = None;
+        let sent = self.publish_unbounded(destination, message, &mut used);
+        match tokio::time::timeout(deadline, sent).await {
             Ok(sent) => sent,
             Err(_elapsed) => {
                 if let Link::Blocked(reason) = &*self.shared.link.borrow() {
                     return Err(PublishError::Blocked(reason.clone()));
                 }
-                self.shared.suspect.notify_one();
+                if let Some(Open { suspect, .. }) = used {
+                    suspect.notify_one();
+                }
                 Err(PublishError::Deadline(deadline))
             }
         }
     }
 
+    /// `used` is the connection that the message went out on.
     async fn publish_unbounded(
         &self,
         destination: &Destination,
         message: &Message,
+        used: &mut Option<Open>,
     ) -> Result<(), PublishError> {
         let short = |name| connection::short(name).map_err(|error| PublishError::Message(error.to_string()));
         let (exchange, routing_key) = (short(&destination.exchange)?, short(&destination.routing_key)?);
@@ -159,7 +166,7 @@ impl Publisher {
             .map_err(|error| PublishError::Message(error.to_string()))?;
         let mut declared_anew = false;
         loop {
-            let open = self.open().await?;
+            let open = used.insert(self.open().await?);
             open.make_sure_of(destination, self.is_declared_at_once(destination))
                 .await?;
             let confirm = open
@@ -297,7 +304,7 @@ async fn supervise(shared: Arc<Shared>, link: watch::Sender<Link>) {
                     tracing::info!("Connected to {}", shared.config.broker.shown(attempt));
                     attempt = 0;
                     link.send_replace(Link::Up(open.clone()));
-                    let reason = watch_over(&shared, &open, &link).await;
+                    let reason = watch_over(&open, &link).await;
                     tracing::warn!("connection to broker lost, connecting anew: {reason}");
                     link.send_replace(Link::Connecting);
                     connection::close(&open.connection, "connecting anew").await;
@@ -342,16 +349,17 @@ async fn open(config: &PublisherConfig, attempt: usize) -> Result<Open, BrokerEr
         connection: Arc::new(connection),
         channel,
         known: Arc::default(),
+        suspect: Arc::default(),
     })
 }
 
 /// Returns why the connection can no longer be used.
-async fn watch_over(shared: &Shared, open: &Open, link: &watch::Sender<Link>) -> String {
+async fn watch_over(open: &Open, link: &watch::Sender<Link>) -> String {
     let mut events = Box::pin(open.connection.events_listener());
     let mut health = tokio::time::interval(Duration::from_millis(200));
     loop {
         tokio::select! {
-            () = shared.suspect.notified() => return "a message was not confirmed".to_owned(),
+            () = open.suspect.notified() => return "a message was not confirmed".to_owned(),
             event = events.next() => match event {
                 Some(Event::ConnectionBlocked(reason)) => {
                     tracing::warn!("the broker blocks publishing: {reason}");

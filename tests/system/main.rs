@@ -2,6 +2,7 @@
 
 mod broker_link;
 mod documents;
+mod faults;
 mod interop;
 mod layering;
 mod limits;

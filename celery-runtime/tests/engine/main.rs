@@ -8,7 +8,7 @@ mod starving;
 use std::time::Duration;
 
 use celery_runtime::{Producer, ProducerConfig, PublishError};
-use harness::{Broker, Vhost, eventually};
+use harness::{Broker, Proxy, Vhost, eventually};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -151,6 +151,37 @@ async fn early_acks_come_before_the_run() {
     rig.queue_is(0, 0).await;
     assert_eq!(rig.run().await.0, id);
     assert_eq!(rig.stopped().await, 0);
+}
+
+/// The line is silent while the producer connects, so that its messages go out on no connection at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_found_no_connection_says_nothing_against_the_next_one() {
+    let vhost = vhost("suspect").await;
+    let proxy = Proxy::start(vhost.address()).await;
+    proxy.silence();
+    let producer = Producer::start(ProducerConfig {
+        broker: vhost.amqp_url_at(proxy.port()).parse().expect("a broker URL"),
+        queue: "celery".to_owned(),
+        deadline: Duration::from_millis(200),
+        name: "test".to_owned(),
+    });
+    let silent = producer.send(&Rig::call("demo.echo")).await;
+    assert!(matches!(silent, Err(PublishError::Deadline(_))), "{silent:?}");
+    proxy.restore();
+    eventually("a connection", WAIT, || async {
+        if producer.is_connected() {
+            Ok(())
+        } else {
+            Err("none".to_owned())
+        }
+    })
+    .await;
+
+    let mut troubles = Vec::new();
+    let watched = producer.watch(|trouble| troubles.push(trouble));
+    let _always = tokio::time::timeout(Duration::from_secs(1), watched).await;
+    assert_eq!(troubles, [None]);
+    producer.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,6 +87,11 @@ impl Elasticsearch {
         self.place.tls_port
     }
 
+    /// Where the node itself answers, without TLS and password.
+    pub fn node_address(&self) -> String {
+        format!("127.0.0.1:{}", self.place.http_port)
+    }
+
     /// `ELASTICSEARCH_URL`, `ELASTIC_PASSWORD` and `ELASTICSEARCH_CERTS_PATH` for a worker.
     pub fn variables(&self) -> [(&'static str, String); 3] {
         [

@@ -42,7 +42,7 @@ pub use python::Service;
 pub use received::Received;
 pub use receiver::Receiver;
 pub use redact::redacted;
-pub use redis_server::{AuditRecord, Redis};
+pub use redis_server::{AuditKeys, AuditRecord, Redis};
 pub use reply::Reply;
 pub use vhost::{Consumer, Depth, Vhost};
 

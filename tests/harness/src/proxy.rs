@@ -1,4 +1,7 @@
-//! A TCP relay whose line a test can cut or silence.
+//! A TCP relay whose line a test can cut, silence or slow down, or have end elsewhere.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
@@ -13,7 +16,8 @@ use crate::port::listen;
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    line: watch::Sender<Line>,
+    state: watch::Sender<State>,
+    target: Arc<Mutex<String>>,
     _tasks: JoinSet<()>,
 }
 
@@ -21,10 +25,28 @@ pub struct Proxy {
 enum Line {
     /// Bytes pass.
     Open,
+    /// Bytes of the target pass after this time.
+    Slow(Duration),
     /// Bytes are swallowed both ways; connections stay open and new ones are accepted.
     Silent,
     /// Connections are closed, new ones at once.
     Cut,
+}
+
+/// The line, and how often it was cut: a cut that is mended at once has ended every connection all the same.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    line: Line,
+    cuts: u64,
+}
+
+impl State {
+    fn pause(self) -> Duration {
+        match self.line {
+            Line::Slow(pause) => pause,
+            _ => Duration::ZERO,
+        }
+    }
 }
 
 impl Proxy {
@@ -35,12 +57,17 @@ impl Proxy {
     )]
     pub async fn start(target: impl Into<String>) -> Self {
         let (listener, port) = listen();
-        let (line, changes) = watch::channel(Line::Open);
+        let (state, changes) = watch::channel(State {
+            line: Line::Open,
+            cuts: 0,
+        });
+        let target = Arc::new(Mutex::new(target.into()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, target.into(), changes));
+        tasks.spawn(serve(listener, Arc::clone(&target), changes));
         Self {
             port,
-            line,
+            state,
+            target,
             _tasks: tasks,
         }
     }
@@ -52,37 +79,59 @@ impl Proxy {
 
     /// From now on swallows everything. A connection that was silent once stays so.
     pub fn silence(&self) {
-        self.line.send_replace(Line::Silent);
+        self.set(Line::Silent);
     }
 
     /// Closes every connection, and new ones as they come.
     pub fn cut(&self) {
-        self.line.send_replace(Line::Cut);
+        self.state.send_modify(|state| {
+            state.line = Line::Cut;
+            state.cuts += 1;
+        });
+    }
+
+    /// From now on holds back each piece that the target sends for so long.
+    pub fn slow_down(&self, pause: Duration) {
+        self.set(Line::Slow(pause));
+    }
+
+    /// Closes every connection and relays new ones to another target.
+    pub fn lead_to(&self, target: impl Into<String>) {
+        self.cut();
+        *self.target.lock().unwrap_or_else(PoisonError::into_inner) = target.into();
+        self.restore();
     }
 
     /// Relays new connections again.
     pub fn restore(&self) {
-        self.line.send_replace(Line::Open);
+        self.set(Line::Open);
+    }
+
+    fn set(&self, line: Line) {
+        self.state.send_modify(|state| state.line = line);
     }
 }
 
-async fn serve(listener: TcpListener, target: String, line: watch::Receiver<Line>) {
+async fn serve(listener: TcpListener, target: Arc<Mutex<String>>, state: watch::Receiver<State>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
-                connections.spawn(relay(client, target.clone(), line.clone()));
+                let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                connections.spawn(relay(client, target, state.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-/// Relays until the line changes, then does as the line says until the connection ends.
-async fn relay(client: TcpStream, target: String, mut line: watch::Receiver<Line>) {
+/// Relays until the line changes, then does as the line says until it is cut. Neither side learns of the other's end
+/// over a silent line.
+async fn relay(client: TcpStream, target: String, mut state: watch::Receiver<State>) {
+    let State { line, cuts } = *state.borrow_and_update();
     let mut server = None;
-    if *line.borrow_and_update() == Line::Open {
+    if matches!(line, Line::Open | Line::Slow(_)) {
         let Ok(stream) = TcpStream::connect(target).await else {
             return;
         };
@@ -90,28 +139,42 @@ async fn relay(client: TcpStream, target: String, mut line: watch::Receiver<Line
     }
     let (mut from_client, mut to_client) = client.into_split();
     if let Some((from_server, to_server)) = &mut server {
-        // The line first: what comes after it has changed must not pass.
+        let pauses = state.clone();
+        // The state first: what comes after it has changed must not pass.
         tokio::select! {
             biased;
-            _ = line.wait_for(|line| *line != Line::Open) => {}
-            () = copy(&mut from_client, to_server) => return,
-            () = copy(from_server, &mut to_client) => return,
+            () = until(&mut state, |now| now.cuts != cuts || now.line == Line::Silent) => {}
+            () = copy(&mut from_client, to_server, || Duration::ZERO) => return,
+            () = copy(from_server, &mut to_client, || pauses.borrow().pause()) => return,
+        }
         }
     }
     let mut swallowed = [0; 4096];
-    let mut cut = std::pin::pin!(line.wait_for(|line| *line == Line::Cut));
+    let mut cut = std::pin::pin!(until(&mut state, |now| now.cuts != cuts || now.line == Line::Cut));
     loop {
         tokio::select! {
             biased;
-            _ = &mut cut => return,
-            read = from_client.read(&mut swallowed) => if !read.is_ok_and(|count| count > 0) { return },
+            () = &mut cut => return,
+            read = from_client.read(&mut swallowed) => if !read.is_ok_and(|count| count > 0) {
+                return cut.await;
+            },
         }
     }
 }
 
-async fn copy(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) {
+/// Waits for a state; also the end of the proxy is one.
+async fn until(state: &mut watch::Receiver<State>, is_it: impl FnMut(&State) -> bool) {
+    let _ended = state.wait_for(is_it).await;
+}
+
+/// `pause` tells how long each piece is held back.
+async fn copy(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, pause: impl Fn() -> Duration) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        let pause = pause();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         if to.write_all(&bytes[..count]).await.is_err() {
             return;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands as _, Client};
+use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
 
 use crate::eventually::eventually;
 use crate::guard::Scratch;
@@ -29,6 +29,32 @@ pub struct AuditRecord {
     pub key: String,
     /// Its fields.
     pub fields: BTreeMap<String, String>,
+}
+
+/// Finds the keys of audit records.
+#[derive(Debug, Clone)]
+pub struct AuditKeys(Client);
+
+impl AuditKeys {
+    /// All of them, `None` when the server does not answer within two seconds.
+    pub async fn list(&self) -> Option<Vec<String>> {
+        self.ask(cmd("KEYS").arg("log:authorize:*")).await
+    }
+
+    /// How many keys of any kind there are, `None` likewise.
+    pub async fn count(&self) -> Option<usize> {
+        self.ask(&cmd("DBSIZE")).await
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
+        let limit = Duration::from_secs(2);
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(limit));
+        let answer = async {
+            let connection = self.0.get_multiplexed_async_connection_with_config(&config).await;
+            command.query_async(&mut connection.ok()?).await.ok()
+        };
+        tokio::time::timeout(limit, answer).await.ok().flatten()
+    }
 }
 
 impl AuditRecord {
@@ -100,6 +126,11 @@ impl Redis {
         }
         records.sort();
         records
+    }
+
+    /// What finds the keys of audit records, also while the server is away for a time.
+    pub fn audit_keys(&self) -> AuditKeys {
+        AuditKeys(self.client())
     }
 
     /// Ends the server in good order.

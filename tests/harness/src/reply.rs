@@ -17,6 +17,10 @@ pub enum Reply {
     After(Duration, Box<Reply>),
     /// These bytes and the end of the connection.
     Raw(Vec<u8>),
+    /// These bytes, one at a time with this pause before each, until the client gives up.
+    Drip(Duration, Vec<u8>),
+    /// These bytes, and the others again and again until the client gives up.
+    Endless(Vec<u8>, Vec<u8>),
     /// Nothing, with the connection open until the client gives up.
     Hang,
     /// The end of the connection without an answer.
@@ -93,6 +97,22 @@ pub(crate) async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply, head
         Reply::Raw(bytes) => {
             let _ = stream.get_mut().write_all(&bytes).await;
             let _ = stream.get_mut().shutdown().await;
+            false
+        }
+        Reply::Drip(pause, bytes) => {
+            for byte in bytes {
+                tokio::time::sleep(pause).await;
+                if stream.get_mut().write_all(&[byte]).await.is_err() {
+                    break;
+                }
+            }
+            false
+        }
+        Reply::Endless(begin, again) => {
+            let mut sent = stream.get_mut().write_all(&begin).await;
+            while sent.is_ok() {
+                sent = stream.get_mut().write_all(&again).await;
+            }
             false
         }
         Reply::Hang => {

@@ -150,6 +150,30 @@ impl Vhost {
             .await;
     }
 
+    /// Deletes a queue; how many messages were ready in it and are gone with it. With `if_empty` only when there are
+    /// none, else `None`. What is unacknowledged does not count.
+    pub async fn delete_queue_counting(&self, name: &str, if_empty: bool) -> Option<u64> {
+        let deleted = self
+            .eval(&format!(
+                "{{ok, Queue}} = rabbit_amqqueue:lookup({}), \
+                 case rabbit_amqqueue:delete(Queue, false, {if_empty}, <<\"test\">>) of \
+                   {{ok, Count}} -> Count; \
+                   {{error, _}} -> null end",
+                self.resource("queue", name)
+            ))
+            .await;
+        deleted.as_u64()
+    }
+
+    /// Ends the process of a queue as a fault in it would.
+    pub async fn crash_queue(&self, name: &str) {
+        self.eval(&format!(
+            "{{ok, Queue}} = rabbit_amqqueue:lookup({}), exit(amqqueue:get_pid(Queue), kill)",
+            self.resource("queue", name)
+        ))
+        .await;
+    }
+
     /// Sets a policy for the queues that match `pattern`.
     pub async fn set_policy(&self, name: &str, pattern: &str, definition: &Value) {
         let policy = json!({ "pattern": pattern, "definition": definition, "apply-to": "queues" });

@@ -1,0 +1,22 @@
+//! Faults under load: every request that was accepted is called back and logged. `make test-faults` runs these tests, one
+//! after the other; `make fault-table` writes their figures into docs/RELIABILITY.md.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
+
+mod document;
+mod ledger;
+mod load;
+mod log;
+mod rig;
+mod table;
+
+mod acl_service;
+mod callbacks;
+mod clocks;
+mod elasticsearch;
+mod network;
+mod outage;
+mod processes;
+mod rabbitmq;
+mod redis;
+mod soak;
+mod spool;

@@ -1,0 +1,456 @@
+//! The three services as processes, each of which a row can take away and bring back, under load.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use harness::{
+    Broker, Elasticsearch, Process, Receiver, Redis, Reply, Scratch, Service, Vhost, eventually, free_port,
+};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::document::{self, Row};
+use crate::ledger::{Figures, Ledger};
+use crate::load::Load;
+use crate::log::Log;
+
+/// Requests a second.
+pub(crate) const RATE: u32 = 200;
+
+/// How long a row goes without its fault first.
+const CALM: Duration = Duration::from_secs(5);
+
+/// How long the load goes on after everything is well again.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+
+/// How long a program may take to start, and everything to be well again after a fault.
+const WAIT: Duration = Duration::from_mins(2);
+
+/// How often the audit log is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What differs from row to row.
+pub(crate) struct Plan {
+    /// Where the programs find what they talk to, if not at its own place.
+    pub(crate) api_broker: Option<u16>,
+    pub(crate) worker_broker: Option<u16>,
+    pub(crate) acl_url: Option<String>,
+    pub(crate) log: AuditLog,
+    /// `AUTHORIZATION_TIMEOUT_SEC`: long enough that requests outlive a fault, if not said otherwise.
+    pub(crate) authorization_timeout: u32,
+    pub(crate) callback_timeout: u32,
+    pub(crate) concurrency: u32,
+    pub(crate) spool: Option<PathBuf>,
+    /// More variables of the worker and the API.
+    pub(crate) worker: Vec<(&'static str, String)>,
+    pub(crate) api: Vec<(&'static str, String)>,
+    pub(crate) rate: u32,
+}
+
+/// Where the worker logs to.
+pub(crate) enum AuditLog {
+    /// A Redis of its own.
+    Redis,
+    /// The same by way of this port.
+    RedisAt(u16, Redis),
+    /// Elasticsearch with these variables, read at this address.
+    Elasticsearch(Vec<(&'static str, String)>, String),
+}
+
+impl AuditLog {
+    pub(crate) fn elasticsearch(node: &Elasticsearch) -> Self {
+        Self::Elasticsearch(node.variables().to_vec(), node.node_address())
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            api_broker: None,
+            worker_broker: None,
+            acl_url: None,
+            log: AuditLog::Redis,
+            authorization_timeout: 300,
+            callback_timeout: 5,
+            concurrency: 100,
+            spool: None,
+            worker: Vec::new(),
+            api: Vec::new(),
+            rate: RATE,
+        }
+    }
+}
+
+/// Fields in the order in which they are dropped: who asks before who is asked.
+pub(crate) struct Rig {
+    pub(crate) ledger: Arc<Ledger>,
+    load: Option<Load>,
+    began: Instant,
+    ended: Option<Instant>,
+    watcher: JoinSet<()>,
+    pub(crate) api: Program,
+    pub(crate) worker: Program,
+    pub(crate) acl: Program,
+    pub(crate) allow_list: Redis,
+    /// None where the log is Elasticsearch.
+    pub(crate) log_server: Option<Redis>,
+    log: Log,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) vhost: Vhost,
+    rate: u32,
+    _directory: Scratch,
+}
+
+/// Callback receivers that behave until told otherwise.
+pub(crate) struct Callbacks {
+    receiver: Receiver,
+    reply: Arc<RwLock<Reply>>,
+}
+
+impl Callbacks {
+    async fn start(ledger: &Arc<Ledger>) -> Self {
+        let reply = Arc::new(RwLock::new(Reply::status(200)));
+        let (ledger, answer) = (Arc::clone(ledger), Arc::clone(&reply));
+        let receiver = Receiver::start_with(move |request| {
+            // What it is redirected to is no callback of its own.
+            if request.path() == "/" {
+                ledger.called_back(request);
+            }
+            answer.read().unwrap_or_else(PoisonError::into_inner).clone()
+        })
+        .await;
+        Self { receiver, reply }
+    }
+
+    /// From now on answers so.
+    pub(crate) fn answer(&self, reply: Reply) {
+        *self.reply.write().unwrap_or_else(PoisonError::into_inner) = reply;
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        self.receiver.url(path)
+    }
+
+    pub(crate) fn forget(&self) {
+        self.receiver.clear();
+    }
+}
+
+impl Rig {
+    pub(crate) async fn start(vhost: Vhost, plan: Plan) -> Self {
+        let ledger = Arc::new(Ledger::default());
+        let callbacks = Callbacks::start(&ledger).await;
+        let directory = Scratch::new();
+        let allow_list = Redis::start().await;
+
+        let mut acl = Program::new(
+            env!("CARGO_BIN_EXE_test-acl-service"),
+            Ready::Answers(free_port()),
+        );
+        acl.variables(allow_list.variables());
+        acl.start().await;
+
+        let mut api = Program::new(env!("CARGO_BIN_EXE_test-public-api"), Ready::Answers(free_port()));
+        let broker =
+            |port: Option<u16>| port.map_or_else(|| vhost.amqp_url(), |port| vhost.amqp_url_at(port));
+        api.variables([
+            ("BROKER_URL", broker(plan.api_broker)),
+            (
+                "AUTHORIZATION_TIMEOUT_SEC",
+                plan.authorization_timeout.to_string(),
+            ),
+        ]);
+        api.variables(plan.api);
+        api.start().await;
+
+        let mut worker = Program::new(env!("CARGO_BIN_EXE_test-worker"), Ready::Says(" ready."));
+        let concurrency = format!("--concurrency={}", plan.concurrency);
+        worker.arguments = [
+            "-A",
+            "authorization_worker.tasks",
+            "worker",
+            "--loglevel=WARNING",
+            &concurrency,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let spool = plan.spool.unwrap_or_else(|| directory.join("spool.db"));
+        worker.variables([
+            // A line per task is none of a test's concern.
+            ("RUST_LOG", "info,celery_runtime::worker::log=error".to_owned()),
+            ("BROKER_URL", broker(plan.worker_broker)),
+            (
+                "AUTHORIZATION_SERVICE_URL",
+                plan.acl_url.unwrap_or_else(|| acl.url()),
+            ),
+            ("CALLBACK_TIMEOUT_SEC", plan.callback_timeout.to_string()),
+            ("AUDIT_SPOOL", spool.display().to_string()),
+        ]);
+        let (log, log_server) = match plan.log {
+            AuditLog::Redis => {
+                let redis = Redis::start_durable().await;
+                worker.variables(redis.variables());
+                (Log::Redis(redis.audit_keys()), Some(redis))
+            }
+            AuditLog::RedisAt(port, redis) => {
+                worker.variables([
+                    ("REDIS_HOST", "127.0.0.1".to_owned()),
+                    ("REDIS_PORT", port.to_string()),
+                ]);
+                (Log::Redis(redis.audit_keys()), Some(redis))
+            }
+            AuditLog::Elasticsearch(variables, node) => {
+                worker.variables(variables);
+                (Log::Elasticsearch(node), None)
+            }
+        };
+        worker.variables(plan.worker);
+        worker.start().await;
+
+        Self {
+            watcher: watch(&ledger, &log),
+            ledger,
+            load: None,
+            began: Instant::now(),
+            ended: None,
+            api,
+            worker,
+            acl,
+            allow_list,
+            log_server,
+            log,
+            callbacks,
+            vhost,
+            rate: plan.rate,
+            _directory: directory,
+        }
+    }
+
+    /// On the broker that rows share.
+    pub(crate) async fn shared(plan: Plan) -> Self {
+        Self::start(Broker::shared().await.vhost("fault").await, plan).await
+    }
+
+    /// The same, with nobody who looks at the log meanwhile.
+    pub(crate) async fn unwatched(plan: Plan) -> Self {
+        let mut rig = Self::shared(plan).await;
+        rig.watcher.abort_all();
+        rig
+    }
+
+    /// Starts the load and sees that all is well for a while.
+    pub(crate) async fn calm(&mut self) {
+        self.load();
+        sleep(CALM).await;
+        let figures = eventually("callbacks and records", WAIT, || async {
+            let figures = self.ledger.figures();
+            if figures.called_back > 0 && figures.logged > 0 {
+                Ok(figures)
+            } else {
+                Err(format!("{figures:?}"))
+            }
+        })
+        .await;
+        assert_eq!(
+            figures.refused + figures.unanswered,
+            0,
+            "before the fault: {figures:?}"
+        );
+    }
+
+    pub(crate) fn load(&mut self) {
+        self.began = Instant::now();
+        let callback = self.callbacks.url("/");
+        self.load = Some(Load::start(&self.ledger, self.api.url(), callback, self.rate));
+    }
+
+    pub(crate) async fn end_load(&mut self) {
+        self.load.take().unwrap().end().await;
+    }
+
+    /// How many records there are, in Redis.
+    pub(crate) async fn record_count(&self) -> Option<usize> {
+        match &self.log {
+            Log::Redis(keys) => keys.count().await,
+            Log::Elasticsearch(_) => None,
+        }
+    }
+
+    /// Takes down what is in the log.
+    pub(crate) async fn look(&self) {
+        if let Some(records) = self.log.stations().await {
+            self.ledger.logged(&records);
+        }
+    }
+
+    /// The fault is over.
+    pub(crate) fn over(&mut self) {
+        self.ended = Some(Instant::now());
+    }
+
+    pub(crate) fn log_server(&mut self) -> &mut Redis {
+        self.log_server.as_mut().unwrap()
+    }
+
+    /// Waits until all is well again, ends the load, and counts.
+    pub(crate) async fn settle(self, fault: &str) -> Figures {
+        self.settle_but_for(fault, 0).await
+    }
+
+    /// The same where the fault itself may have taken away so many accepted requests.
+    pub(crate) async fn settle_but_for(mut self, fault: &str, taken: usize) -> Figures {
+        let end = self.ended.unwrap();
+        let recovery = eventually(
+            format!("{fault}: a request called back and logged"),
+            WAIT,
+            || async {
+                let recovery = self.ledger.recovery(end);
+                recovery.ok_or_else(|| format!("{:?}", self.ledger.figures()))
+            },
+        )
+        .await;
+        sleep(AFTERWARDS).await;
+        sleep(document::seconds().saturating_sub(self.began.elapsed())).await;
+        let load = self.began.elapsed();
+        self.end_load().await;
+        let settled = Instant::now();
+        loop {
+            let figures = self.ledger.figures();
+            let depth = self.vhost.queue("celery").await;
+            let is_done = figures.lost <= taken && depth.ready + depth.unacked == 0;
+            if is_done || settled.elapsed() > WAIT {
+                println!(
+                    "{fault}: {depth:?} {:.1} s after the load",
+                    settled.elapsed().as_secs_f64()
+                );
+                break;
+            }
+            sleep(LOOK).await;
+        }
+        // What comes twice comes now, and the last look of the watcher with it.
+        sleep(Duration::from_secs(2)).await;
+        self.look().await;
+        let mut figures = self.ledger.figures();
+        figures.deleted = figures.lost.min(taken);
+        figures.lost -= figures.deleted;
+        println!(
+            "{fault}: {figures:?}, well again after {:.1} s, load for {:.0} s",
+            recovery.as_secs_f64(),
+            load.as_secs_f64()
+        );
+        for program in [&self.api, &self.worker, &self.acl] {
+            program.print();
+        }
+        assert!(load >= document::seconds());
+        assert!(figures.others.is_empty(), "{fault}: {figures:?}");
+        document::settle(&Row::new(fault, &figures, recovery));
+        figures
+    }
+}
+
+/// Takes down what is in the log.
+fn watch(ledger: &Arc<Ledger>, log: &Log) -> JoinSet<()> {
+    let (ledger, log) = (Arc::clone(ledger), log.clone());
+    let mut watcher = JoinSet::new();
+    watcher.spawn(async move {
+        loop {
+            let looked = Instant::now();
+            let Some(records) = log.stations().await else {
+                sleep(LOOK).await;
+                continue;
+            };
+            ledger.logged(&records);
+            // A log that is slow to read is read less often.
+            sleep(LOOK.max(looked.elapsed() * 4)).await;
+        }
+    });
+    watcher
+}
+
+/// A program that can be killed and started again at the same place.
+pub(crate) struct Program {
+    path: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+    ready: Ready,
+    running: Option<Process>,
+}
+
+/// When a program is up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ready {
+    /// It answers HTTP on this port.
+    Answers(u16),
+    /// It says so.
+    Says(&'static str),
+}
+
+impl Program {
+    /// `built` is the program as this test was built; that of the same name in the folder `FAULT_PROGRAMS` is started
+    /// instead, such as a release build.
+    fn new(built: &'static str, ready: Ready) -> Self {
+        let built = PathBuf::from(built);
+        let folder = std::env::var_os("FAULT_PROGRAMS").map(PathBuf::from);
+        let mut program = Self {
+            path: folder.map_or(built.clone(), |folder| folder.join(built.file_name().unwrap())),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            ready,
+            running: None,
+        };
+        if let Ready::Answers(port) = ready {
+            program.variables([("FLASK_RUN_PORT", port.to_string())]);
+        }
+        program
+    }
+
+    fn variables(&mut self, variables: impl IntoIterator<Item = (&'static str, String)>) {
+        self.variables.extend(variables);
+    }
+
+    pub(crate) async fn start(&mut self) {
+        assert!(self.running.is_none());
+        let process = Process::spawn(&self.path, &self.arguments, self.variables.clone());
+        self.running = Some(match self.ready {
+            Ready::Answers(port) => Service::start(process, port).await.process,
+            Ready::Says(text) => {
+                process.wait_for_line(text, WAIT).await;
+                process
+            }
+        });
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.running.take().unwrap().kill();
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        self.running.as_ref().unwrap()
+    }
+
+    /// What it said, but for the banner.
+    fn print(&self) {
+        let lines = self.process().lines();
+        let said = lines
+            .iter()
+            .filter(|line| line.contains(": ") || line.contains("  "));
+        for line in said.filter(|line| ["INFO", "WARN", "ERROR"].iter().any(|level| line.contains(level))) {
+            println!("  {line}");
+        }
+    }
+
+    /// The base URL of one that answers HTTP.
+    pub(crate) fn url(&self) -> String {
+        let Ready::Answers(port) = self.ready else {
+            panic!("{} does not answer HTTP", self.path.display())
+        };
+        format!("http://127.0.0.1:{port}")
+    }
+
+    /// The same as host and port.
+    pub(crate) fn address(&self) -> String {
+        self.url().replace("http://", "")
+    }
+}
