@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: run demo setup test test-versions compat-table test-elastic lint fmt fuzz
+.PHONY: run demo setup test test-versions compat-table test-elastic test-compose lint fmt fuzz
 
 run: ## the three services in one process, on one SQLite file
 	$(CARGO) run --release -p standalone
@@ -31,6 +31,17 @@ compat-table: ## the same, written to docs/COMPATIBILITY.md
 test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic
 	$(CARGO) test -p system-tests --test elastic
+
+# SKIP_COMPOSE=1 leaves it out where no container engine can run.
+test-compose: ## the deployment of docker-compose.yml in containers, with RabbitMQ 3.10, 4.0 and 4.3
+ifdef SKIP_COMPOSE
+	@echo "SKIPPED: make test-compose, because of SKIP_COMPOSE; the compose deployment is not tested"
+else
+	scripts/setup
+	$(CARGO) build --release -p acl-service -p public-api -p worker
+	scripts/setup-compose
+	$(CARGO) test -p system-tests --test compose -- --nocapture --test-threads=1
+endif
 
 lint:
 	$(CARGO) fmt --all --check

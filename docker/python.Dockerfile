@@ -5,7 +5,7 @@ FROM python:3.11-slim-bookworm AS packages
 # Wheels that lie in python-compat/wheels are taken before those of PyPI.
 COPY python-compat/requirements.txt python-compat/wheels* /wheels/
 RUN python3 -m venv /venv \
- && /venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --find-links=/wheels \
+ && /venv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check --find-links=/wheels \
         $(ls /wheels/*.whl >/dev/null 2>&1 && echo --no-index) --requirement=/wheels/requirements.txt
 
 FROM python:3.11-slim-bookworm AS twins

@@ -1,5 +1,7 @@
 //! A TCP relay whose line a test can cut or silence.
 
+use std::net::Ipv4Addr;
+
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -34,7 +36,7 @@ impl Proxy {
         reason = "it needs the runtime, as the start of every other server here"
     )]
     pub async fn start(target: impl Into<String>) -> Self {
-        let (listener, port) = listen();
+        let (listener, port) = listen(Ipv4Addr::LOCALHOST);
         let (line, changes) = watch::channel(Line::Open);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, target.into(), changes));
