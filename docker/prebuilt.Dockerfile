@@ -1,6 +1,7 @@
 # The images of rust.Dockerfile with the programs of target/release, built on a Debian 12: for tests, seconds instead of
 # minutes. A file of its own because the classic builder makes every stage before its target.
-#   cargo build --release && docker build -f docker/prebuilt.Dockerfile --target public_api -t cp-auth/public_api:rust .
+#   cargo build --release -p acl-service -p public-api -p worker
+#   docker build -f docker/prebuilt.Dockerfile --target public_api -t cp-auth/public_api:rust .
 
 FROM debian:bookworm-slim AS libraries
 RUN apt-get update \
