@@ -30,7 +30,9 @@ const PUBLISH_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The whole program, from its command line to its exit code.
 pub fn main() -> ExitCode {
-    PROGRAM.parse_arguments();
+    if let Some(health) = PROGRAM.parse_arguments() {
+        return health;
+    }
     match Config::read(&Env::process()) {
         Ok(config) => PROGRAM.run(serve(config)),
         Err(mistakes) => PROGRAM.misconfigured(&mistakes),

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod env;
+pub mod healthcheck;
 pub mod http;
 pub mod program;
 pub mod shutdown;

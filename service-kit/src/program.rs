@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use clap::Command;
 
-use crate::env::{self, BadEnvironment, Variable};
+use crate::env::{self, BadEnvironment, Env, Variable};
+use crate::healthcheck;
 
-/// A program that is configured by its environment and takes no arguments.
+/// A program that is configured by its environment; its only argument is `healthcheck`.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Its name.
@@ -21,10 +22,13 @@ pub struct Program {
 }
 
 impl Program {
-    /// Answers `--help` (with the variables) and `--version`. Ends the process with exit code 2 on
-    /// anything else that is not understood.
-    pub fn parse_arguments(&self) {
-        self.command().get_matches();
+    /// Answers `--help` (with the variables) and `--version`, and does the `healthcheck` of the running program: its
+    /// exit code. Ends the process with exit code 2 on anything else that is not understood.
+    pub fn parse_arguments(&self) -> Option<ExitCode> {
+        let matches = self.command().get_matches();
+        matches
+            .subcommand()
+            .map(|_| healthcheck::main(self.name, &Env::process()))
     }
 
     /// Runs to the end on one thread. What ends it early goes to stderr in one sentence, exit code 1.
@@ -57,6 +61,8 @@ impl Program {
         Command::new(self.name)
             .about(self.about)
             .version(self.version)
+            .disable_help_subcommand(true)
+            .subcommand(Command::new(healthcheck::COMMAND).about(healthcheck::ABOUT))
             .after_help(env::help(self.variables))
     }
 }
@@ -85,6 +91,17 @@ mod tests {
             help.contains("Environment:\n  TZ  the time zone [default: UTC]"),
             "{help}"
         );
+    }
+
+    #[test]
+    fn the_health_check_is_the_only_word() {
+        let matches = |word| PROGRAM.command().try_get_matches_from(["clock", word]);
+        let subcommand = matches("healthcheck")
+            .unwrap()
+            .subcommand_name()
+            .map(str::to_owned);
+        assert_eq!(subcommand.as_deref(), Some("healthcheck"));
+        assert!(matches("health").is_err());
     }
 
     #[test]

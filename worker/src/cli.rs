@@ -34,7 +34,8 @@ pub(crate) struct Cli {
     #[arg(long, action = ArgAction::Version)]
     version: Option<bool>,
 
-    /// The word `worker`, and `name=value` settings, which are accepted and ignored.
+    /// The word `worker`, and `name=value` settings, which are accepted and ignored. Or `healthcheck` alone: asks the
+    /// /readyz of the running worker at `ADMIN_ADDRESS`.
     #[arg(value_name = "worker")]
     pub(crate) words: Vec<String>,
 

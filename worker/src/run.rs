@@ -16,6 +16,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
 use service_kit::env::{self, BadEnvironment, Env, Variable};
+use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
 use service_kit::telemetry;
 use tokio::sync::watch;
@@ -72,9 +73,12 @@ struct Settings {
 pub fn main() -> ExitCode {
     let command = Cli::command().after_help(env::help(&variables()));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    if cli.words == [healthcheck::COMMAND] {
+        return healthcheck::main("worker", &Env::process());
+    }
     if let Some(word) = cli.unknown_word() {
         eprintln!(
-            "worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`"
+            "worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`, or `worker healthcheck`"
         );
         return ExitCode::from(USAGE);
     }

@@ -38,15 +38,15 @@ pub fn free_port() -> u16 {
     panic!("no port is free between {FIRST} and {}", FIRST + COUNT);
 }
 
-/// A listener of the harness itself on any port of 127.0.0.1, and that port. Its backlog takes a burst of a thousand
+/// A listener of the harness itself on any port of this address, and that port. Its backlog takes a burst of a thousand
 /// connections; with the usual 128, the rest would be a second late.
-pub(crate) fn listen() -> (tokio::net::TcpListener, u16) {
+pub(crate) fn listen(address: Ipv4Addr) -> (tokio::net::TcpListener, u16) {
     let listening = || {
         let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        socket.bind(SocketAddr::from((address, 0)))?;
         let listener = socket.listen(1024)?;
         let port = listener.local_addr()?.port();
         std::io::Result::Ok((listener, port))
     };
-    listening().unwrap_or_else(|error| panic!("cannot listen on the loopback address: {error}"))
+    listening().unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"))
 }

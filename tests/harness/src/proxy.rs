@@ -1,5 +1,6 @@
 //! A TCP relay whose line a test can cut, silence or slow down, or have end elsewhere.
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Proxy {
         reason = "it needs the runtime, as the start of every other server here"
     )]
     pub async fn start(target: impl Into<String>) -> Self {
-        let (listener, port) = listen();
+        let (listener, port) = listen(Ipv4Addr::LOCALHOST);
         let (state, changes) = watch::channel(State {
             line: Line::Open,
             cuts: 0,
@@ -146,7 +147,6 @@ async fn relay(client: TcpStream, target: String, mut state: watch::Receiver<Sta
             () = until(&mut state, |now| now.cuts != cuts || now.line == Line::Silent) => {}
             () = copy(&mut from_client, to_server, || Duration::ZERO) => return,
             () = copy(from_server, &mut to_client, || pauses.borrow().pause()) => return,
-        }
         }
     }
     let mut swallowed = [0; 4096];

@@ -1,6 +1,7 @@
 //! The other end of a callback: an HTTP server that records every request to the byte and answers as told.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +37,20 @@ impl Receiver {
         reason = "it needs the runtime, as the start of every other server here"
     )]
     pub async fn start_with(rule: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
-        let (listener, port) = listen();
+        Self::start_on(Ipv4Addr::LOCALHOST, rule)
+    }
+
+    /// The same on every address of this machine, so that containers reach it.
+    #[expect(
+        clippy::unused_async,
+        reason = "it needs the runtime, as the start of every other server here"
+    )]
+    pub async fn start_for_containers() -> Self {
+        Self::start_on(Ipv4Addr::UNSPECIFIED, Reply::by_path)
+    }
+
+    fn start_on(address: Ipv4Addr, rule: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let (listener, port) = listen(address);
         let requests = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(listener, Arc::new(rule), Arc::clone(&requests)));

@@ -1,0 +1,13 @@
+//! The deployment of docker-compose.yml with a real engine, through its published ports. `make test-compose` runs it,
+//! after scripts/setup-compose has made the images.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
+
+mod brokers;
+mod engine;
+mod matrix;
+mod outages;
+mod requests;
+mod stack;
+mod swaps;
+mod table;
+mod traffic;

@@ -1,0 +1,85 @@
+//! Containers that are killed, cut off and taken down while requests flow.
+
+use std::time::{Duration, Instant};
+
+use harness::http;
+
+use crate::engine::docker;
+use crate::requests::{Batch, TOKEN, authorize, settled};
+use crate::stack::{Part, Stack};
+use crate::traffic::Traffic;
+
+const STEADY: Duration = Duration::from_secs(1);
+/// How long a container is away.
+const AWAY: Duration = Duration::from_secs(3);
+
+/// Each container is killed and started again, and the broker is cut off and connected again; all in Rust.
+pub(crate) async fn nothing_is_lost_by_kills(stack: &Stack) {
+    for service in [
+        "authorization_worker",
+        "authorization_service",
+        "public_api",
+        "rabbit",
+        "redis",
+        "elastic",
+    ] {
+        let begin = Instant::now();
+        let traffic = Traffic::start(stack);
+        tokio::time::sleep(STEADY).await;
+        let container = stack.container(service);
+        docker(&["kill", &container]);
+        tokio::time::sleep(AWAY).await;
+        docker(&["start", &container]);
+        tokio::time::sleep(STEADY).await;
+        let fate = traffic.end(stack, &format!("docker kill {service}")).await;
+        println!("  {:.1} s", begin.elapsed().as_secs_f64());
+        assert!(fate.accepted > 10, "{service}: too few requests to say anything");
+        assert_eq!(
+            fate.recorded_twice, 0,
+            "{service}: a record is kept under its task's id"
+        );
+    }
+
+    let begin = Instant::now();
+    let traffic = Traffic::start(stack);
+    tokio::time::sleep(STEADY).await;
+    let (network, rabbit) = (stack.network(), stack.container("rabbit"));
+    docker(&["network", "disconnect", &network, &rabbit]);
+    tokio::time::sleep(AWAY).await;
+    docker(&["network", "connect", "--alias", "rabbit", &network, &rabbit]);
+    tokio::time::sleep(STEADY).await;
+    traffic.end(stack, "docker network disconnect rabbit").await;
+    println!("  {:.1} s", begin.elapsed().as_secs_f64());
+    for part in Part::ALL {
+        stack.ready(part).await;
+    }
+}
+
+/// What is in the queue, the allow-list and the log outlives `down` and `up`.
+pub(crate) async fn down_and_up_again(stack: &Stack) {
+    const WAITING: u32 = 50;
+    let batch = Batch::new();
+    let stations = batch.stations(WAITING);
+    for station in &stations {
+        let answer = http::put(&stack.acl_url(station, TOKEN)).await;
+        assert_eq!(answer.text(), "{\"num_added\":1}\n");
+    }
+    let records = stack.record_count();
+    assert!(records > 0);
+    stack.run(&["stop", "authorization_worker"]);
+    for station in &stations {
+        let url = stack.authorize_url(station, TOKEN);
+        assert!(authorize(&url, &stack.callback_url("/")).await);
+    }
+    stack.run(&["down"]);
+    assert_eq!(stack.container("rabbit"), "", "`down` removes containers");
+    stack.start().await;
+    let fate = settled(stack, &batch, &stations, "down and up").await;
+    assert_eq!(fate.verdicts.get("allowed"), Some(&stations.len()), "{fate:?}");
+    assert_eq!(stack.record_count(), records + u64::from(WAITING));
+    println!(
+        "down and up: {WAITING} queued requests answered, {WAITING} permissions and {records} records kept; \
+         {} called back twice",
+        fate.called_twice
+    );
+}

@@ -1,0 +1,302 @@
+//! The stack: its containers, and what is seen of it from outside.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::{Receiver, eventually, free_port, http};
+use serde_json::Value;
+
+use crate::engine::{Compose, docker, docker_reads};
+
+/// Longest wait for anything; a busy machine needs a multiple of the usual seconds.
+pub(crate) const WAIT: Duration = Duration::from_secs(120);
+
+const PASSWORD: &str = "s3cret-of-the-test";
+
+/// Who implements a service: the value of its variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Python,
+    Rust,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Python => "python",
+            Self::Rust => "rust",
+        })
+    }
+}
+
+/// A service that can be swapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Api,
+    Worker,
+    Acl,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Api, Self::Worker, Self::Acl];
+
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Self::Api => "public_api",
+            Self::Worker => "authorization_worker",
+            Self::Acl => "authorization_service",
+        }
+    }
+
+    pub(crate) fn variable(self) -> &'static str {
+        match self {
+            Self::Api => "PUBLIC_API",
+            Self::Worker => "AUTHORIZATION_WORKER",
+            Self::Acl => "AUTHORIZATION_SERVICE",
+        }
+    }
+}
+
+/// A record of the audit log.
+pub(crate) struct Record {
+    pub(crate) station: String,
+    pub(crate) status: String,
+    pub(crate) callback_status: String,
+}
+
+/// The whole deployment as a compose project of its own; removed when dropped, volumes included.
+pub(crate) struct Stack {
+    pub(crate) compose: Compose,
+    pub(crate) receiver: Receiver,
+    project: String,
+    variables: BTreeMap<&'static str, String>,
+    ports: [u16; 5],
+}
+
+impl Stack {
+    /// Brings everything up in Rust with this RabbitMQ.
+    pub(crate) async fn up(compose: Compose, rabbitmq: &str) -> Self {
+        let ports = [(); 5].map(|()| free_port());
+        let mut variables = BTreeMap::from([
+            ("ELASTIC_PASSWORD", PASSWORD.to_owned()),
+            ("RABBITMQ_VERSION", rabbitmq.to_owned()),
+            // What is swapped or killed may take its time; no verdict is to be unknown for that.
+            ("AUTHORIZATION_TIMEOUT_SEC", "300".to_owned()),
+            ("CALLBACK_TIMEOUT_SEC", "5".to_owned()),
+        ]);
+        let names = [
+            "PUBLIC_API_AT",
+            "AUTHORIZATION_SERVICE_AT",
+            "RABBIT_AT",
+            "REDIS_AT",
+            "ELASTIC_AT",
+        ];
+        for (name, port) in names.into_iter().zip(ports) {
+            variables.insert(name, format!("127.0.0.1:{port}"));
+        }
+        for part in Part::ALL {
+            variables.insert(part.variable(), By::Rust.to_string());
+        }
+        let stack = Self {
+            compose,
+            receiver: Receiver::start_for_containers().await,
+            project: format!("cp-auth-test-{}", std::process::id()),
+            variables,
+            ports,
+        };
+        stack.start().await;
+        stack
+    }
+
+    /// `up -d` for everything, and all of it ready.
+    pub(crate) async fn start(&self) {
+        self.run(&["up", "-d", "--no-build"]);
+        for part in Part::ALL {
+            self.ready(part).await;
+        }
+    }
+
+    /// Compose on this project.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        self.compose.done(
+            &self.variables,
+            &[&["-p", self.project.as_str()], arguments].concat(),
+        )
+    }
+
+    /// Puts the other program in the place of one, as the documentation says, and waits until it is ready.
+    pub(crate) async fn swap(&mut self, part: Part, to: By) {
+        self.variables.insert(part.variable(), to.to_string());
+        self.run(&["up", "-d", "--no-deps", "--no-build", part.service()]);
+        self.ready(part).await;
+    }
+
+    pub(crate) fn by(&self, part: Part) -> By {
+        if self.variables[part.variable()] == By::Rust.to_string() {
+            By::Rust
+        } else {
+            By::Python
+        }
+    }
+
+    /// Waits until the service does its work.
+    pub(crate) async fn ready(&self, part: Part) {
+        let port = match part {
+            Part::Api => self.ports[0],
+            Part::Acl => self.ports[1],
+            Part::Worker => return self.worker_ready().await,
+        };
+        eventually(format!("{} to answer", part.service()), WAIT, || async move {
+            let answer = http::try_send("GET", &format!("http://127.0.0.1:{port}/"), &[], "").await;
+            answer.map(drop).map_err(|error| format!("{error:#}"))
+        })
+        .await;
+    }
+
+    async fn worker_ready(&self) {
+        eventually("a worker that consumes", WAIT, || async {
+            let worker = self.container(Part::Worker.service());
+            let since = docker(&["inspect", "-f", "{{.State.StartedAt}}", &worker]);
+            let log = Command::new("docker")
+                .args(["logs", "--since", since.trim(), &worker])
+                .output()
+                .unwrap();
+            let log = String::from_utf8_lossy(&[log.stdout, log.stderr].concat()).into_owned();
+            if log.contains(" ready.") {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            Err(log)
+        })
+        .await;
+    }
+
+    /// Waits until docker's own health checks say so of every container.
+    pub(crate) async fn healthy(&self) {
+        eventually("all containers to be healthy", WAIT, || async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let filter = format!("label=com.docker.compose.project={}", self.project);
+            let states = docker(&["ps", "--filter", &filter, "--format", "{{.Names}} {{.Status}}"]);
+            if states.lines().count() == 6 && states.lines().all(|line| line.ends_with("(healthy)")) {
+                Ok(())
+            } else {
+                Err(states)
+            }
+        })
+        .await;
+    }
+
+    /// The container of a service, running or not.
+    pub(crate) fn container(&self, service: &str) -> String {
+        let filters = ["project", "service"].map(|what| {
+            let value = if what == "project" { &self.project } else { service };
+            format!("label=com.docker.compose.{what}={value}")
+        });
+        let found = docker(&["ps", "-aq", "--filter", &filters[0], "--filter", &filters[1]]);
+        found.lines().next().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn network(&self) -> String {
+        format!("{}_default", self.project)
+    }
+
+    /// The authorize URL of the published port, without a query.
+    pub(crate) fn authorize_url(&self, station: &str, token: &str) -> String {
+        let port = self.ports[0];
+        format!("http://127.0.0.1:{port}/station/{station}/driver/{token}/authorize")
+    }
+
+    pub(crate) fn acl_url(&self, station: &str, token: &str) -> String {
+        let port = self.ports[1];
+        format!("http://127.0.0.1:{port}/station/{station}/driver/{token}/acl")
+    }
+
+    /// Where a container reaches the receiver.
+    pub(crate) fn callback_url(&self, path: &str) -> String {
+        format!("http://host.docker.internal:{}{path}", self.receiver.port())
+    }
+
+    /// Puts the token onto the allow-list of many stations at once, past the ACL service.
+    pub(crate) fn allow_in_redis(&self, stations: &[String], token: &str) {
+        let commands: Vec<String> = stations
+            .iter()
+            .map(|station| format!("SADD station:{station}:allowlist {token}\n"))
+            .collect();
+        docker_reads(
+            &["exec", "-i", &self.container("redis"), "redis-cli"],
+            &commands.concat(),
+        );
+    }
+
+    pub(crate) fn rabbitmqctl(&self, arguments: &[&str]) -> String {
+        let rabbit = self.container("rabbit");
+        docker(&[&["exec", &rabbit, "rabbitmqctl", "-q"], arguments].concat())
+    }
+
+    /// What Elasticsearch answers through its published port, over TLS that its own CA vouches for.
+    pub(crate) fn elastic(&self, method: &str, path: &str) -> Option<Value> {
+        let url = format!("https://localhost:{}{path}", self.ports[4]);
+        let elastic = self.container("elastic");
+        let ca = Command::new("docker")
+            .args(["exec", &elastic, "cat", "config/certs/ca/ca.crt"])
+            .output()
+            .unwrap()
+            .stdout;
+        let file = std::env::temp_dir().join(format!("{}-ca.crt", self.project));
+        std::fs::write(&file, ca).unwrap();
+        let answer = Command::new("curl")
+            .args(["-s", "--max-time", "20", "--cacert"])
+            .arg(&file)
+            .args(["-u", &format!("elastic:{PASSWORD}"), "-X", method, &url])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&answer.stdout).ok()
+    }
+
+    /// The audit records of the stations whose ids begin with `batch`.
+    pub(crate) fn records(&self, batch: &str) -> Vec<Record> {
+        self.elastic("POST", "/log.authorize/_refresh");
+        let path = format!("/log.authorize/_search?q=station_id:{batch}&size=10000");
+        let Some(answer) = self.elastic("GET", &path) else {
+            return Vec::new();
+        };
+        let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
+        let text = |hit: &Value, field: &str| hit["_source"][field].as_str().unwrap_or_default().to_owned();
+        hits.iter()
+            .map(|hit| Record {
+                station: text(hit, "station_id"),
+                status: text(hit, "status"),
+                callback_status: text(hit, "callback_status"),
+            })
+            .collect()
+    }
+
+    /// How many records there are in all.
+    pub(crate) fn record_count(&self) -> u64 {
+        self.elastic("POST", "/log.authorize/_refresh");
+        let answer = self.elastic("GET", "/log.authorize/_count");
+        answer.and_then(|answer| answer["count"].as_u64()).unwrap_or(0)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let project = ["-p", self.project.as_str()];
+        if std::thread::panicking() {
+            let logs = self
+                .compose
+                .run(&self.variables, &[&project[..], &["logs", "--tail=40"]].concat());
+            println!("{}", String::from_utf8_lossy(&logs.stdout));
+        }
+        let down = self.compose.run(
+            &self.variables,
+            &[&project[..], &["down", "-v", "-t", "5"]].concat(),
+        );
+        if !down.status.success() {
+            println!("cannot clean up: {}", String::from_utf8_lossy(&down.stderr));
+        }
+        let _gone = std::fs::remove_file(std::env::temp_dir().join(format!("{}-ca.crt", self.project)));
+    }
+}

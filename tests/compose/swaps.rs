@@ -1,0 +1,33 @@
+//! One service swapped while requests flow.
+
+use std::time::{Duration, Instant};
+
+use crate::stack::{By, Part, Stack};
+use crate::traffic::Traffic;
+
+/// Before and after each swap.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// Each of the three, to Python and back.
+pub(crate) async fn six_live_swaps(stack: &mut Stack) {
+    for part in Part::ALL {
+        for to in [By::Python, By::Rust] {
+            let begin = Instant::now();
+            let from = stack.by(part);
+            assert_ne!(from, to);
+            let traffic = Traffic::start(stack);
+            tokio::time::sleep(STEADY).await;
+            stack.swap(part, to).await;
+            tokio::time::sleep(STEADY).await;
+            let what = format!("live swap of {} from {from} to {to}", part.service());
+            let fate = traffic.end(stack, &what).await;
+            println!("  {:.1} s", begin.elapsed().as_secs_f64());
+            assert!(fate.accepted > 20, "{what}: too few requests to say anything");
+            // A verdict is unknown while there is no ACL service, and only then.
+            let allowed = fate.verdicts.get("allowed").copied().unwrap_or(0);
+            assert!(part == Part::Acl || allowed == fate.accepted, "{what}: {fate:?}");
+            let unknown = fate.verdicts.get("unknown").copied().unwrap_or(0);
+            assert_eq!(allowed + unknown, fate.accepted, "{what}: {fate:?}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Requests that keep coming while something happens to the stack.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::requests::{Batch, Fate, TOKEN, authorize, settled};
+use crate::stack::Stack;
+
+const CLIENTS: usize = 4;
+/// Of each client between two requests.
+const PAUSE: Duration = Duration::from_millis(40);
+/// Stations that are allowed beforehand; more than are asked for.
+const STATIONS: u32 = 20_000;
+
+/// Clients that ask, each for one station after the other, until they are stopped. A request counts once it is answered
+/// with 200; whatever is refused is asked again.
+pub(crate) struct Traffic {
+    batch: Arc<Batch>,
+    clients: JoinSet<(Vec<String>, usize)>,
+    stop: CancellationToken,
+}
+
+impl Traffic {
+    pub(crate) fn start(stack: &Stack) -> Self {
+        let batch = Arc::new(Batch::new());
+        stack.allow_in_redis(&batch.stations(STATIONS), TOKEN);
+        let stop = CancellationToken::new();
+        let mut clients = JoinSet::new();
+        for _ in 0..CLIENTS {
+            let (batch, stop) = (Arc::clone(&batch), stop.clone());
+            let url = stack.authorize_url("STATION", TOKEN);
+            let callback_url = stack.callback_url("/");
+            clients.spawn(async move {
+                let (mut accepted, mut refused) = (Vec::new(), 0);
+                while !stop.is_cancelled() {
+                    let station = batch.next_station();
+                    let url = url.replace("STATION", &station);
+                    while !authorize(&url, &callback_url).await {
+                        refused += 1;
+                        tokio::time::sleep(PAUSE).await;
+                        if stop.is_cancelled() {
+                            return (accepted, refused);
+                        }
+                    }
+                    accepted.push(station);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                (accepted, refused)
+            });
+        }
+        Self { batch, clients, stop }
+    }
+
+    /// Ends it and follows every accepted request. Prints and returns what became of them.
+    pub(crate) async fn end(mut self, stack: &Stack, what: &str) -> Fate {
+        self.stop.cancel();
+        let (mut accepted, mut refused) = (Vec::new(), 0);
+        while let Some(client) = self.clients.join_next().await {
+            let (stations, times) = client.unwrap();
+            accepted.extend(stations);
+            refused += times;
+        }
+        let fate = settled(stack, &self.batch, &accepted, what).await;
+        println!(
+            "{what}: {} accepted, {refused} refused meanwhile, 0 lost, {} called back twice, {} recorded twice, verdicts {:?}",
+            fate.accepted, fate.called_twice, fate.recorded_twice, fate.verdicts
+        );
+        fate
+    }
+}
