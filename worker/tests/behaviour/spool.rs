@@ -335,8 +335,8 @@ async fn a_record_takes_a_quarter_of_a_kib() {
     }
     soon(writing.join_all()).await;
     drop(log);
-    let waiting = left(&file(&directory)).waiting;
-    assert_eq!(i128::from(waiting), COUNT);
+    let count = left(&file(&directory)).waiting;
+    assert_eq!(i128::from(count), COUNT);
     let pages: i64 = Connection::open(file(&directory))
         .unwrap()
         .query_row(
@@ -345,8 +345,8 @@ async fn a_record_takes_a_quarter_of_a_kib() {
             |row| row.get(0),
         )
         .unwrap();
-    let each = pages / i64::from(waiting);
-    println!("{waiting} records in {pages} bytes, {each} each");
+    let each = pages / i64::from(count);
+    println!("{count} records in {pages} bytes, {each} each");
     assert!((200..300).contains(&each), "{each}");
 }
 
