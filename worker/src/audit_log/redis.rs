@@ -1,5 +1,6 @@
 //! The audit log in Redis: one hash per authorization (behaviour 8).
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -13,7 +14,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Writes hashes `log:authorize:<start ns>:<station>:<token>` to database 0.
 #[derive(Clone)]
 pub struct RedisAuditLog {
-    connection: ConnectionManager,
+    client: Client,
+    connection: Arc<Mutex<ConnectionManager>>,
     address: String,
 }
 
@@ -22,19 +24,28 @@ impl RedisAuditLog {
     pub fn new(host: &str, port: u16) -> RedisResult<Self> {
         let address = ConnectionAddr::Tcp(host.to_owned(), port);
         let client = Client::open(address.clone().into_connection_info()?)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            // Whoever writes tries again.
-            .set_number_of_retries(0);
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         Ok(Self {
-            connection,
+            connection: Arc::new(Mutex::new(connect(&client)?)),
+            client,
             address: address.to_string(),
         })
     }
 
+    fn connection(&self) -> ConnectionManager {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The library keeps a connection that does not answer, and a line that was cut without a word never does: the next
+    /// command gets a connection of its own.
     fn failed(&self, error: redis::RedisError) -> AuditError {
+        if error.is_timeout()
+            && let Ok(connection) = connect(&self.client)
+        {
+            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        }
         AuditError {
             store: format!("Redis at {}", self.address),
             source: error.into(),
@@ -42,13 +53,19 @@ impl RedisAuditLog {
     }
 }
 
+/// A connection that is made on first use, and again after it has ended.
+fn connect(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        // Whoever writes tries again.
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
 impl AuditSink for RedisAuditLog {
     async fn check(&self) -> Result<(), AuditError> {
-        self.connection
-            .clone()
-            .ping()
-            .await
-            .map_err(|error| self.failed(error))
+        self.connection().ping().await.map_err(|error| self.failed(error))
     }
 
     async fn write(&self, records: &[AuditRecord]) -> Result<Vec<Fate>, AuditError> {
@@ -56,7 +73,7 @@ impl AuditSink for RedisAuditLog {
         for record in records {
             commands.add_command(hset(record)).ignore();
         }
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection();
         let written: RedisResult<()> = commands.query_async(&mut connection).await;
         written.map_err(|error| self.failed(error))?;
         Ok(vec![Fate::Written; records.len()])

@@ -111,9 +111,9 @@ impl Spool {
         .await
     }
 
-    /// The oldest records that wait, at most so many.
-    pub(super) async fn oldest(&self, limit: usize) -> Result<Spooled, SpoolError> {
-        self.change(move |connection| rows::oldest(connection, limit))
+    /// The oldest records that wait and have a higher number, at most so many.
+    pub(super) async fn oldest(&self, after: i64, limit: usize) -> Result<Spooled, SpoolError> {
+        self.change(move |connection| rows::oldest(connection, after, limit))
             .await
     }
 

@@ -96,6 +96,8 @@ struct Outage {
     is_said: bool,
     replayed: usize,
     refused: usize,
+    /// Whether what was replayed is still in the spool.
+    is_left: bool,
 }
 
 /// What became of one batch from the spool.
@@ -103,6 +105,10 @@ struct Replayed {
     written: usize,
     refused: usize,
     is_last: bool,
+    /// The number of the last of them.
+    last: Option<i64>,
+    /// Why they are still in the spool: its disk is so full that nothing can be removed either.
+    left: Option<SpoolError>,
 }
 
 impl<S: AuditSink> Writer<S> {
@@ -215,7 +221,9 @@ impl<S: AuditSink> Writer<S> {
                 .await?;
         }
         self.part.ready();
-        self.intake.spool_works();
+        if !outage.is_left {
+            self.intake.spool_works();
+        }
         if outage.is_said || outage.replayed > 0 {
             info!(
                 "the audit log takes records again; {} were replayed from the spool, {} refused",
@@ -237,12 +245,13 @@ impl<S: AuditSink> Writer<S> {
                 Ok(None) => return Ok(Err(Failure::NotOurTurn)),
                 Err(error) => return Ok(Err(Failure::Spool(error))),
             };
-            let mut is_last = false;
+            let (mut is_last, mut after) = (false, 0);
+            outage.is_left = false;
             loop {
                 let replayed = if is_last {
-                    replay_oldest(&self.sink, &spool, &turn, DEADLINE).await
+                    replay_oldest(&self.sink, &spool, &turn, after, DEADLINE).await
                 } else {
-                    let replaying = replay_oldest(&self.sink, &spool, &turn, PATIENCE);
+                    let replaying = replay_oldest(&self.sink, &spool, &turn, after, PATIENCE);
                     self.intake.during(replaying).await?
                 };
                 let replayed = match replayed {
@@ -251,6 +260,12 @@ impl<S: AuditSink> Writer<S> {
                 };
                 outage.replayed += replayed.written;
                 outage.refused += replayed.refused;
+                if let Some(error) = replayed.left {
+                    // They go out again with the next replay, under the same names.
+                    self.intake.spool_fails(&error);
+                    outage.is_left = true;
+                    after = replayed.last.unwrap_or(after);
+                }
                 if is_last && replayed.is_last {
                     break;
                 }
@@ -282,9 +297,10 @@ async fn replay_oldest(
     sink: &impl AuditSink,
     spool: &Spool,
     _turn: &Turn,
+    after: i64,
     limit: Duration,
 ) -> Result<Replayed, Failure> {
-    let Spooled { ids, records } = spool.oldest(BATCH).await.map_err(Failure::Spool)?;
+    let Spooled { ids, records } = spool.oldest(after, BATCH).await.map_err(Failure::Spool)?;
     let fates = within(limit, async {
         if records.is_empty() {
             sink.check().await.map(|()| Vec::new())
@@ -306,16 +322,29 @@ async fn replay_oldest(
             None => deferred = Some("the store does not tell what became of the record".to_owned()),
         }
     }
-    let replayed = Replayed {
+    let mut replayed = Replayed {
         written: written.len(),
         refused: refused.len(),
         is_last: ids.len() < BATCH,
+        last: ids.last().copied(),
+        left: None,
     };
-    if !ids.is_empty() {
-        spool.settle(written, refused).await.map_err(Failure::Spool)?;
-    }
-    for task_id in refused_tasks {
-        tell_refused(task_id, Some(spool));
+    let settled = if ids.is_empty() {
+        Ok(())
+    } else {
+        spool.settle(written, refused).await
+    };
+    match settled {
+        Ok(()) => {
+            for task_id in refused_tasks {
+                tell_refused(task_id, Some(spool));
+            }
+        }
+        Err(error @ SpoolError::Full { .. }) => {
+            replayed.refused = 0;
+            replayed.left = Some(error);
+        }
+        Err(error) => return Err(Failure::Spool(error)),
     }
     match deferred {
         None => Ok(replayed),

@@ -98,6 +98,25 @@ async fn a_frozen_redis_makes_one_record_of_many_attempts() {
 }
 
 #[tokio::test]
+async fn a_line_that_was_cut_without_a_word_is_given_up() {
+    let redis = harness::Redis::start().await;
+    let proxy = harness::Proxy::start(format!("127.0.0.1:{}", redis.port())).await;
+    let (log, readiness) = audit_log(proxy.port());
+    readiness.ready().await;
+    log.write(&record(1)).await;
+
+    proxy.silence();
+    let mut writing = JoinSet::new();
+    writing.spawn(async move { log.write(&record(2)).await });
+    not_ready(&readiness, "cannot write to the audit log in Redis at 127.0.0.1:").await;
+    proxy.restore();
+    tokio::time::timeout(PATIENCE, async { while writing.join_next().await.is_some() {} })
+        .await
+        .unwrap();
+    assert_eq!(redis.audit_records().await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_redis_that_refuses_writes_is_an_outage() {
     let trouble = [
         ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OOM"),

@@ -67,9 +67,9 @@ pub(super) fn insert_refused(
     set_aside(connection, connection.last_insert_rowid(), reason)
 }
 
-pub(super) fn oldest(connection: &Connection, limit: usize) -> rusqlite::Result<Spooled> {
-    let mut select = connection.prepare_cached("SELECT * FROM spool ORDER BY id LIMIT ?")?;
-    let rows = select.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+pub(super) fn oldest(connection: &Connection, after: i64, limit: usize) -> rusqlite::Result<Spooled> {
+    let mut select = connection.prepare_cached("SELECT * FROM spool WHERE id > ? ORDER BY id LIMIT ?")?;
+    let rows = select.query_map([after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         Ok((row.get("id")?, read(row)?))
     })?;
     let (ids, records) = rows
