@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::engine::Compose;
+use crate::engine::{Compose, docker_reads};
 use crate::matrix::eight_combinations;
 use crate::outages::{down_and_up_again, nothing_is_lost_by_kills};
 use crate::stack::{Part, Stack};
@@ -57,8 +57,18 @@ async fn use_quorum_queue(stack: &Stack) {
         "^celery$",
         r#"{"delivery-limit":20,"dead-letter-exchange":"","dead-letter-routing-key":"celery.dead"}"#,
     ]);
+    let dead = r#"{"queues":[{"name":"celery.dead","vhost":"/","durable":true,"auto_delete":false,"arguments":{}}]}"#;
+    docker_reads(
+        &[
+            "exec",
+            "-i",
+            &stack.container("rabbit"),
+            "rabbitmqctl",
+            "import_definitions",
+        ],
+        dead,
+    );
     stack.start().await;
-    stack.ready(Part::Worker).await;
     let queues = stack.rabbitmqctl(&["list_queues", "name", "type", "--no-table-headers"]);
     assert!(queues.lines().any(|line| line == "celery\tquorum"), "{queues}");
 }

@@ -1,11 +1,12 @@
 //! The stack: its containers, and what is seen of it from outside.
 
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::Command;
 use std::time::Duration;
 
-use harness::{Receiver, eventually, free_port, http};
+use harness::{Receiver, Scratch, eventually, free_port, http};
 use serde_json::Value;
 
 use crate::engine::{Compose, docker, docker_reads};
@@ -70,9 +71,13 @@ pub(crate) struct Record {
 pub(crate) struct Stack {
     pub(crate) compose: Compose,
     pub(crate) receiver: Receiver,
+    /// Whether a Python worker may have run requests since this was last set back.
+    pub(crate) had_python_worker: Cell<bool>,
     project: String,
     variables: BTreeMap<&'static str, String>,
     ports: [u16; 5],
+    /// With the certificate of Elasticsearch's CA.
+    ca: OnceCell<Scratch>,
 }
 
 impl Stack {
@@ -102,9 +107,11 @@ impl Stack {
         let stack = Self {
             compose,
             receiver: Receiver::start_for_containers().await,
+            had_python_worker: Cell::new(false),
             project: format!("cp-auth-test-{}", std::process::id()),
             variables,
             ports,
+            ca: OnceCell::new(),
         };
         stack.start().await;
         stack
@@ -129,8 +136,16 @@ impl Stack {
     /// Puts the other program in the place of one, as the documentation says, and waits until it is ready.
     pub(crate) async fn swap(&mut self, part: Part, to: By) {
         self.variables.insert(part.variable(), to.to_string());
+        if part == Part::Worker && to == By::Python {
+            self.had_python_worker.set(true);
+        }
         self.run(&["up", "-d", "--no-deps", "--no-build", part.service()]);
         self.ready(part).await;
+    }
+
+    /// From now on, records are lost by nobody unless a Python worker runs.
+    pub(crate) fn forget_python(&self) {
+        self.had_python_worker.set(self.by(Part::Worker) == By::Python);
     }
 
     pub(crate) fn by(&self, part: Part) -> By {
@@ -238,17 +253,16 @@ impl Stack {
     /// What Elasticsearch answers through its published port, over TLS that its own CA vouches for.
     pub(crate) fn elastic(&self, method: &str, path: &str) -> Option<Value> {
         let url = format!("https://localhost:{}{path}", self.ports[4]);
-        let elastic = self.container("elastic");
-        let ca = Command::new("docker")
-            .args(["exec", &elastic, "cat", "config/certs/ca/ca.crt"])
-            .output()
-            .unwrap()
-            .stdout;
-        let file = std::env::temp_dir().join(format!("{}-ca.crt", self.project));
-        std::fs::write(&file, ca).unwrap();
+        let file = self.ca.get_or_init(|| {
+            let file = Scratch::new();
+            let elastic = self.container("elastic");
+            let ca = docker(&["exec", &elastic, "cat", "config/certs/ca/ca.crt"]);
+            std::fs::write(file.join("ca.crt"), ca).unwrap();
+            file
+        });
         let answer = Command::new("curl")
             .args(["-s", "--max-time", "20", "--cacert"])
-            .arg(&file)
+            .arg(file.join("ca.crt"))
             .args(["-u", &format!("elastic:{PASSWORD}"), "-X", method, &url])
             .output()
             .unwrap();
@@ -297,6 +311,5 @@ impl Drop for Stack {
         if !down.status.success() {
             println!("cannot clean up: {}", String::from_utf8_lossy(&down.stderr));
         }
-        let _gone = std::fs::remove_file(std::env::temp_dir().join(format!("{}-ca.crt", self.project)));
     }
 }
