@@ -305,8 +305,11 @@ impl Rig {
             format!("{fault}: a request called back and logged"),
             WAIT,
             || async {
-                let recovery = self.ledger.recovery(end);
-                recovery.ok_or_else(|| format!("{:?}", self.ledger.figures()))
+                if let Some(recovery) = self.ledger.recovery(end) {
+                    return Ok(recovery);
+                }
+                let depth = self.vhost.find_queue("celery").await;
+                Err(format!("{depth:?}, {:?}", self.ledger.figures()))
             },
         )
         .await;
