@@ -265,6 +265,18 @@ impl Rig {
         self.load = Some(Load::start(&self.ledger, self.api.url(), callback, self.rate));
     }
 
+    /// A second with ten times the load.
+    pub(crate) async fn burst(&self) {
+        let load = Load::start(
+            &self.ledger,
+            self.api.url(),
+            self.callbacks.url("/"),
+            10 * self.rate,
+        );
+        sleep(Duration::from_secs(1)).await;
+        load.end().await;
+    }
+
     pub(crate) async fn end_load(&mut self) {
         self.load.take().unwrap().end().await;
     }
@@ -305,8 +317,11 @@ impl Rig {
             format!("{fault}: a request called back and logged"),
             WAIT,
             || async {
-                let recovery = self.ledger.recovery(end);
-                recovery.ok_or_else(|| format!("{:?}", self.ledger.figures()))
+                if let Some(recovery) = self.ledger.recovery(end) {
+                    return Ok(recovery);
+                }
+                let depth = self.vhost.find_queue("celery").await;
+                Err(format!("{depth:?}, {:?}", self.ledger.figures()))
             },
         )
         .await;

@@ -177,10 +177,9 @@ async fn a_message_that_found_no_connection_says_nothing_against_the_next_one() 
     })
     .await;
 
-    let mut troubles = Vec::new();
-    let watched = producer.watch(|trouble| troubles.push(trouble));
-    let _always = tokio::time::timeout(Duration::from_secs(1), watched).await;
-    assert_eq!(troubles, [None]);
+    // The one that came to nothing, and this one.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(proxy.accepted(), 2);
     producer.close().await;
 }
 

@@ -1,6 +1,7 @@
 //! A TCP relay whose line a test can cut, silence or slow down, or have end elsewhere.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ pub struct Proxy {
     port: u16,
     state: watch::Sender<State>,
     target: Arc<Mutex<String>>,
+    accepted: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
 
@@ -64,11 +66,18 @@ impl Proxy {
         });
         let target = Arc::new(Mutex::new(target.into()));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, Arc::clone(&target), changes));
+        let accepted = Arc::new(AtomicUsize::new(0));
+        tasks.spawn(serve(
+            listener,
+            Arc::clone(&target),
+            changes,
+            Arc::clone(&accepted),
+        ));
         Self {
             port,
             state,
             target,
+            accepted,
             _tasks: tasks,
         }
     }
@@ -76,6 +85,11 @@ impl Proxy {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How many connections there were.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// From now on swallows everything. A connection that was silent once stays so.
@@ -113,12 +127,18 @@ impl Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, target: Arc<Mutex<String>>, state: watch::Receiver<State>) {
+async fn serve(
+    listener: TcpListener,
+    target: Arc<Mutex<String>>,
+    state: watch::Receiver<State>,
+    count: Arc<AtomicUsize>,
+) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { continue };
+                count.fetch_add(1, Ordering::Relaxed);
                 let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 connections.spawn(relay(client, target, state.clone()));
             }
