@@ -137,11 +137,16 @@ async fn play(stack: &Stack, name: &str) {
     .await;
     join_all(burst.iter().map(|station| ask(stack, station, &CASES[0], name))).await;
     let fate = settled(stack, &batch, &stations, name).await;
+    let excused = stack.excused_records();
     stack.forget_python();
-    if fate.unrecorded > 0 {
-        println!("{name}: {} not recorded by Python", fate.unrecorded);
+    if fate.unrecorded + fate.recorded_twice > 0 {
+        println!(
+            "{name}: {} not recorded by Python, {} recorded twice",
+            fate.unrecorded, fate.recorded_twice
+        );
     }
-    assert_eq!((fate.called_twice, fate.recorded_twice), (0, 0), "{name}");
+    assert_eq!(fate.called_twice, 0, "{name}");
+    assert!(fate.recorded_twice <= excused, "{name}: {fate:?}");
 
     let callbacks = stack.receiver.by_station();
     let records = stack.records(&batch.prefix);

@@ -52,9 +52,6 @@ pub(crate) struct Fate {
     pub(crate) verdicts: BTreeMap<String, usize>,
 }
 
-/// The processes of a Python worker inherit one TLS connection to Elasticsearch. When they use it at the same time, each may
-/// wait for an answer that does not come, and then gives its first record up.
-const UNRECORDED_BY_PYTHON: usize = 2;
 /// How long Python waits for Elasticsearch, and some more.
 const PYTHON_GIVES_UP: Duration = Duration::from_secs(20);
 
@@ -67,12 +64,8 @@ pub(crate) async fn settled(stack: &Stack, batch: &Batch, accepted: &[String], w
         || async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             let fate = fate(stack, batch, accepted)?;
-            let excused = if stack.had_python_worker.get() && begin.elapsed() > PYTHON_GIVES_UP {
-                UNRECORDED_BY_PYTHON
-            } else {
-                0
-            };
-            if fate.unrecorded <= excused {
+            let given_up = begin.elapsed() > PYTHON_GIVES_UP && fate.unrecorded <= stack.excused_records();
+            if fate.unrecorded == 0 || given_up {
                 return Ok(fate);
             }
             Err(format!("{} are not recorded", fate.unrecorded))
