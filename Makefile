@@ -3,6 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 FAULTS ?=
+PROGRAMS ?= release
 
 .PHONY: run demo setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt fuzz
 
@@ -54,14 +55,14 @@ soak: released ## memory and file descriptors stay flat: 300 requests a second f
 released: setup
 	$(CARGO) build --release -p system-tests --bins
 
-# SKIP_COMPOSE=1 leaves it out where no container engine can run.
+# PROGRAMS=debug takes the programs of the other tests and spares a build of some minutes. SKIP_COMPOSE=1 leaves it out where no container engine can run.
 test-compose: ## the deployment of docker-compose.yml in containers, with RabbitMQ 3.10, 4.0 and 4.3
 ifdef SKIP_COMPOSE
 	@echo "SKIPPED: make test-compose, because of SKIP_COMPOSE; the compose deployment is not tested"
 else
 	scripts/setup
-	$(CARGO) build --release -p acl-service -p public-api -p worker
-	scripts/setup-compose
+	$(CARGO) build $(if $(filter release,$(PROGRAMS)),--release) -p acl-service -p public-api -p worker
+	PROGRAMS=$(PROGRAMS) scripts/setup-compose
 	$(CARGO) test -p system-tests --test compose -- --nocapture --test-threads=1
 endif
 

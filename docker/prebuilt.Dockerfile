@@ -16,7 +16,9 @@ RUN mkdir -p /image/etc/ssl/certs /image/tmp /spool \
  && cp -L --parents $(ls /lib64/ld-linux-*.so.? /lib/ld-linux-*.so.? 2>/dev/null) /image
 
 FROM libraries AS build
-COPY target/release/acl-service target/release/public-api target/release/worker /programs/
+# Where they lie.
+ARG PROGRAMS=target/release
+COPY $PROGRAMS/acl-service $PROGRAMS/public-api $PROGRAMS/worker /programs/
 RUN strip --strip-debug /programs/*
 
 FROM scratch AS runtime
