@@ -1,6 +1,6 @@
 //! The stack: its containers, and what is seen of it from outside.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::Command;
@@ -71,8 +71,6 @@ pub(crate) struct Record {
 pub(crate) struct Stack {
     pub(crate) compose: Compose,
     pub(crate) receiver: Receiver,
-    /// Whether a Python worker may have run requests since this was last set back.
-    had_python_worker: Cell<bool>,
     project: String,
     variables: BTreeMap<&'static str, String>,
     ports: [u16; 5],
@@ -107,7 +105,6 @@ impl Stack {
         let stack = Self {
             compose,
             receiver: Receiver::start_for_containers().await,
-            had_python_worker: Cell::new(false),
             project: format!("cp-auth-test-{}", std::process::id()),
             variables,
             ports,
@@ -136,23 +133,8 @@ impl Stack {
     /// Puts the other program in the place of one, as the documentation says, and waits until it is ready.
     pub(crate) async fn swap(&mut self, part: Part, to: By) {
         self.variables.insert(part.variable(), to.to_string());
-        if part == Part::Worker && to == By::Python {
-            self.had_python_worker.set(true);
-        }
         self.run(&["up", "-d", "--no-deps", "--no-build", part.service()]);
         self.ready(part).await;
-    }
-
-    /// How many records may be missing, or there twice. The processes of a Python worker inherit one TLS connection to
-    /// Elasticsearch. When they use it at the same time, each may wait for an answer that does not come, and then gives its
-    /// first record up or sends it again. Ours has no such excuse.
-    pub(crate) fn excused_records(&self) -> usize {
-        if self.had_python_worker.get() { 2 } else { 0 }
-    }
-
-    /// From now on, records are lost by nobody unless a Python worker runs.
-    pub(crate) fn forget_python(&self) {
-        self.had_python_worker.set(self.by(Part::Worker) == By::Python);
     }
 
     pub(crate) fn by(&self, part: Part) -> By {
