@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::engine::{Compose, docker, docker_reads};
 
 /// Longest wait for anything; a busy machine needs a multiple of the usual seconds.
-pub(crate) const WAIT: Duration = Duration::from_secs(120);
+pub(crate) const WAIT: Duration = Duration::from_mins(2);
 
 const PASSWORD: &str = "s3cret-of-the-test";
 
@@ -147,13 +147,13 @@ impl Stack {
 
     /// Waits until the service does its work.
     pub(crate) async fn ready(&self, part: Part) {
-        let port = match part {
-            Part::Api => self.ports[0],
-            Part::Acl => self.ports[1],
+        let url = match part {
+            Part::Api => format!("http://127.0.0.1:{}/", self.ports[0]),
+            Part::Acl => format!("http://127.0.0.1:{}/", self.ports[1]),
             Part::Worker => return self.worker_ready().await,
         };
-        eventually(format!("{} to answer", part.service()), WAIT, || async move {
-            let answer = http::try_send("GET", &format!("http://127.0.0.1:{port}/"), &[], "").await;
+        eventually(format!("{} to answer", part.service()), WAIT, || async {
+            let answer = http::try_send("GET", &url, &[], "").await;
             answer.map(drop).map_err(|error| format!("{error:#}"))
         })
         .await;
