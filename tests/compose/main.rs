@@ -1,6 +1,7 @@
 //! The deployment of docker-compose.yml with a real engine, through its published ports. `make test-compose` runs it,
 //! after scripts/setup-compose has made the images.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
+#![expect(clippy::print_stdout, reason = "the log of the run says what was counted")]
 
 mod brokers;
 mod engine;

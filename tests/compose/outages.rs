@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use harness::http;
+use harness::{eventually, http};
 
 use crate::engine::docker;
 use crate::requests::{Batch, TOKEN, authorize, settled};
-use crate::stack::{Part, Stack};
+use crate::stack::{Stack, WAIT};
 use crate::traffic::Traffic;
 
 const STEADY: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(crate) async fn nothing_is_lost_by_kills(stack: &Stack) {
         docker(&["kill", &container]);
         tokio::time::sleep(AWAY).await;
         docker(&["start", &container]);
+        accepts_again(stack).await;
         tokio::time::sleep(STEADY).await;
         let fate = traffic.end(stack, &format!("docker kill {service}")).await;
         println!("  {:.1} s", begin.elapsed().as_secs_f64());
@@ -47,12 +48,27 @@ pub(crate) async fn nothing_is_lost_by_kills(stack: &Stack) {
     docker(&["network", "disconnect", &network, &rabbit]);
     tokio::time::sleep(AWAY).await;
     docker(&["network", "connect", "--alias", "rabbit", &network, &rabbit]);
+    accepts_again(stack).await;
     tokio::time::sleep(STEADY).await;
     traffic.end(stack, "docker network disconnect rabbit").await;
     println!("  {:.1} s", begin.elapsed().as_secs_f64());
-    for part in Part::ALL {
-        stack.ready(part).await;
-    }
+}
+
+/// Waits until a request is accepted: the public API and the broker are back.
+async fn accepts_again(stack: &Stack) {
+    let batch = Batch::new();
+    let (url, callback_url) = (
+        stack.authorize_url(&batch.next_station(), TOKEN),
+        stack.callback_url("/"),
+    );
+    eventually("a request to be accepted", WAIT, || async {
+        if authorize(&url, &callback_url).await {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Err("refused".to_owned())
+    })
+    .await;
 }
 
 /// What is in the queue, the allow-list and the log outlives `down` and `up`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::{eventually, http};
 
@@ -47,28 +47,17 @@ pub(crate) struct Fate {
     /// Called back, or recorded, more than once.
     pub(crate) called_twice: usize,
     pub(crate) recorded_twice: usize,
-    /// By a Python worker that failed to write, which is its own loss.
-    pub(crate) unrecorded: usize,
     pub(crate) verdicts: BTreeMap<String, usize>,
 }
 
-/// How long Python waits for Elasticsearch, and some more.
-const PYTHON_GIVES_UP: Duration = Duration::from_secs(20);
-
 /// Waits until each of these stations is called back and recorded. What is not is lost, and fails the test.
 pub(crate) async fn settled(stack: &Stack, batch: &Batch, accepted: &[String], what: &str) -> Fate {
-    let begin = Instant::now();
     eventually(
         format!("{what}: {} callbacks and records", accepted.len()),
         WAIT,
         || async {
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let fate = fate(stack, batch, accepted)?;
-            let given_up = begin.elapsed() > PYTHON_GIVES_UP && fate.unrecorded <= stack.excused_records();
-            if fate.unrecorded == 0 || given_up {
-                return Ok(fate);
-            }
-            Err(format!("{} are not recorded", fate.unrecorded))
+            fate(stack, batch, accepted)
         },
     )
     .await
@@ -91,7 +80,10 @@ fn fate(stack: &Stack, batch: &Batch, accepted: &[String]) -> Result<Fate, Strin
         *records.entry(record.station).or_default() += 1;
     }
     let recorded = |station: &String| records.get(station).copied().unwrap_or(0);
-    fate.unrecorded = accepted.iter().filter(|station| recorded(station) == 0).count();
+    let unrecorded = accepted.iter().filter(|station| recorded(station) == 0).count();
+    if unrecorded > 0 {
+        return Err(format!("{unrecorded} are not recorded"));
+    }
     fate.recorded_twice = accepted.iter().filter(|station| recorded(station) > 1).count();
     for station in accepted {
         *fate

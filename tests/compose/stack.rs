@@ -1,6 +1,6 @@
 //! The stack: its containers, and what is seen of it from outside.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::process::Command;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::engine::{Compose, docker, docker_reads};
 
 /// Longest wait for anything; a busy machine needs a multiple of the usual seconds.
-pub(crate) const WAIT: Duration = Duration::from_secs(120);
+pub(crate) const WAIT: Duration = Duration::from_mins(2);
 
 const PASSWORD: &str = "s3cret-of-the-test";
 
@@ -71,8 +71,6 @@ pub(crate) struct Record {
 pub(crate) struct Stack {
     pub(crate) compose: Compose,
     pub(crate) receiver: Receiver,
-    /// Whether a Python worker may have run requests since this was last set back.
-    had_python_worker: Cell<bool>,
     project: String,
     variables: BTreeMap<&'static str, String>,
     ports: [u16; 5],
@@ -107,7 +105,6 @@ impl Stack {
         let stack = Self {
             compose,
             receiver: Receiver::start_for_containers().await,
-            had_python_worker: Cell::new(false),
             project: format!("cp-auth-test-{}", std::process::id()),
             variables,
             ports,
@@ -136,23 +133,8 @@ impl Stack {
     /// Puts the other program in the place of one, as the documentation says, and waits until it is ready.
     pub(crate) async fn swap(&mut self, part: Part, to: By) {
         self.variables.insert(part.variable(), to.to_string());
-        if part == Part::Worker && to == By::Python {
-            self.had_python_worker.set(true);
-        }
         self.run(&["up", "-d", "--no-deps", "--no-build", part.service()]);
         self.ready(part).await;
-    }
-
-    /// How many records may be missing, or there twice. The processes of a Python worker inherit one TLS connection to
-    /// Elasticsearch. When they use it at the same time, each may wait for an answer that does not come, and then gives its
-    /// first record up or sends it again. Ours has no such excuse.
-    pub(crate) fn excused_records(&self) -> usize {
-        if self.had_python_worker.get() { 2 } else { 0 }
-    }
-
-    /// From now on, records are lost by nobody unless a Python worker runs.
-    pub(crate) fn forget_python(&self) {
-        self.had_python_worker.set(self.by(Part::Worker) == By::Python);
     }
 
     pub(crate) fn by(&self, part: Part) -> By {
@@ -165,13 +147,13 @@ impl Stack {
 
     /// Waits until the service does its work.
     pub(crate) async fn ready(&self, part: Part) {
-        let port = match part {
-            Part::Api => self.ports[0],
-            Part::Acl => self.ports[1],
+        let url = match part {
+            Part::Api => format!("http://127.0.0.1:{}/", self.ports[0]),
+            Part::Acl => format!("http://127.0.0.1:{}/", self.ports[1]),
             Part::Worker => return self.worker_ready().await,
         };
-        eventually(format!("{} to answer", part.service()), WAIT, || async move {
-            let answer = http::try_send("GET", &format!("http://127.0.0.1:{port}/"), &[], "").await;
+        eventually(format!("{} to answer", part.service()), WAIT, || async {
+            let answer = http::try_send("GET", &url, &[], "").await;
             answer.map(drop).map_err(|error| format!("{error:#}"))
         })
         .await;

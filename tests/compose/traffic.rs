@@ -60,14 +60,8 @@ impl Traffic {
             refused += times;
         }
         let fate = settled(stack, &self.batch, &accepted, what).await;
-        stack.forget_python();
-        let by_python = if fate.unrecorded > 0 {
-            format!(" ({} not recorded by Python)", fate.unrecorded)
-        } else {
-            String::new()
-        };
         println!(
-            "{what}: {} accepted, {refused} refused meanwhile, 0 lost{by_python}, {} called back twice, {} recorded twice, verdicts {:?}",
+            "{what}: {} accepted, {refused} refused meanwhile, 0 lost, {} called back twice, {} recorded twice, verdicts {:?}",
             fate.accepted, fate.called_twice, fate.recorded_twice, fate.verdicts
         );
         fate
