@@ -17,6 +17,9 @@ const LOOK: Duration = Duration::from_secs(5);
 /// What memory may grow between the first window and the last, in percent.
 const GROWTH: f64 = 5.0;
 
+/// Less than so much, in MiB, is no growth: a page here and there is much in percent of a small program.
+const NOTHING: f64 = 1.0;
+
 /// A look at a program.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
@@ -136,7 +139,7 @@ async fn memory_and_descriptors_stay_flat() {
             "{name}: {early:.1} MiB → {late:.1} MiB ({growth:+.1} %), descriptors {fds_early} → {fds_late}, \
              most {most_early} → {most_late}"
         );
-        is_flat &= growth <= GROWTH && fds_late <= fds_early + 10;
+        is_flat &= (growth <= GROWTH || late - early < NOTHING) && fds_late <= fds_early + 10;
     }
     assert_eq!(
         (rest.refused, rest.unanswered, rest.others.len()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueuePurgeOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection};
 
 use super::WorkerConfig;
@@ -37,6 +37,8 @@ pub(crate) struct Link {
     consumer: u64,
     tags: Vec<String>,
     observer: Observer,
+    /// What consumers are asked for with; see [`always_cancelled`].
+    arguments: FieldTable,
 }
 
 /// Looks at a link's queues, on a channel of its own: what goes wrong there does not end the consumers'.
@@ -84,7 +86,19 @@ impl Link {
             arrivals: SelectAll::new(),
             consumer: 0,
             tags: Vec::new(),
+            arguments: always_cancelled(),
         };
+        if config.routes().has_quorum_queue() {
+            link.arguments = FieldTable::default();
+        } else if link.consume(config, tags).await.is_ok() {
+            return Ok(link);
+        } else if !link.channel.status().connected() && link.connection.status().connected() {
+            // Quorum queues that nobody told us of refuse the argument, which ends the channel.
+            link.channel = connection::open_channel(&link.connection).await?;
+            link.arrivals.clear();
+            link.tags.clear();
+            link.arguments = FieldTable::default();
+        }
         link.consume(config, tags).await?;
         Ok(link)
     }
@@ -120,7 +134,7 @@ impl Link {
                     connection::short(queue)?,
                     connection::short(&tag)?,
                     BasicConsumeOptions::default(),
-                    FieldTable::default(),
+                    self.arguments.clone(),
                 )
                 .await
                 .map_err(BrokerError::refused(format!("consume from queue {queue}")))?;
@@ -206,6 +220,15 @@ async fn set_up_delayed_delivery(config: &WorkerConfig, attempt: usize) {
             error.explained()
         );
     }
+}
+
+/// When a queue goes away, RabbitMQ cancels its consumers, unless a queue of the same name is there by then, such as one
+/// that a producer has just declared anew: that one it consumes from instead, without a word, and then delivers nothing
+/// (seen with 3.10). This argument has it cancel always.
+fn always_cancelled() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-cancel-on-ha-failover".into(), AMQPValue::Boolean(true));
+    arguments
 }
 
 fn arrivals(consumer: lapin::Consumer, generation: u64) -> BoxStream<'static, Incoming> {

@@ -153,6 +153,19 @@ async fn early_acks_come_before_the_run() {
     assert_eq!(rig.stopped().await, 0);
 }
 
+/// It refuses the argument that has a consumer cancelled when its queue goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quorum_queue_that_nobody_told_of_is_consumed() {
+    let vhost = vhost("quorum").await;
+    vhost
+        .declare_queue("celery", &json!({"x-queue-type": "quorum"}))
+        .await;
+    let mut rig = Rig::start(vhost, |_| {}).await;
+    let id = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, id);
+    assert_eq!(rig.stopped().await, 0);
+}
+
 /// The line is silent while the producer connects, so that its messages go out on no connection at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_found_no_connection_says_nothing_against_the_next_one() {
