@@ -4,6 +4,9 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Command;
+/// What each of our programs declares as its `global_allocator`: one that gives memory back to the system within seconds
+/// after a peak (docs/adr/0044-allocator.md). Libraries leave the choice to the program.
+pub use tikv_jemallocator::Jemalloc as Allocator;
 
 use crate::env::{self, BadEnvironment, Env, Variable};
 use crate::healthcheck;

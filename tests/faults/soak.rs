@@ -1,6 +1,5 @@
 //! Half an hour of load: memory and file descriptors stay what they are after a while. `make soak`.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use harness::{Process, Redis, eventually};
@@ -23,27 +22,22 @@ const NOTHING: f64 = 1.0;
 /// A look at a program.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
-    kib: u64,
+    kib: usize,
     descriptors: usize,
 }
 
 impl Sample {
     fn of(process: &Process) -> Self {
-        let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|text| text.trim().strip_suffix(" kB"));
         Self {
-            kib: kib.unwrap().parse().unwrap(),
-            descriptors: fs::read_dir(format!("/proc/{}/fd", process.pid()))
-                .unwrap()
-                .count(),
+            kib: process.resident_memory(),
+            descriptors: process.open_files(),
         }
     }
 }
 
 /// The median memory in MiB and the median and the most descriptors.
 fn summary(samples: &[Sample]) -> (f64, usize, usize) {
-    let mut memory: Vec<u64> = samples.iter().map(|sample| sample.kib).collect();
+    let mut memory: Vec<usize> = samples.iter().map(|sample| sample.kib).collect();
     let mut descriptors: Vec<usize> = samples.iter().map(|sample| sample.descriptors).collect();
     memory.sort_unstable();
     descriptors.sort_unstable();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Broker, Process, Redis, Service, free_port, http};
+use harness::{Broker, Process, Redis, Service, eventually, free_port, http};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -27,9 +27,9 @@ async fn with_few_files(program: &str, variables: &[(&str, &str)]) -> Service {
 }
 
 /// Clients that begin a request and never go on.
-async fn slow_clients(service: &Service, begin: &str) -> Vec<TcpStream> {
+async fn slow_clients(service: &Service, count: usize, begin: &str) -> Vec<TcpStream> {
     let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
+    for _ in 0..count {
         let address = ("127.0.0.1", service.port);
         let mut client = TcpStream::connect(address).await.expect("a connection");
         // One that has been closed already takes no more.
@@ -37,11 +37,6 @@ async fn slow_clients(service: &Service, begin: &str) -> Vec<TcpStream> {
         clients.push(client);
     }
     clients
-}
-
-fn open_files(process: &Process) -> usize {
-    let files = std::fs::read_dir(format!("/proc/{}/fd", process.pid()));
-    files.expect("the process lives").count()
 }
 
 async fn serves_others(service: &Service, path: &str) {
@@ -55,7 +50,7 @@ async fn serves_others(service: &Service, path: &str) {
         "{:?}",
         started.elapsed()
     );
-    let files = open_files(&service.process);
+    let files = service.process.open_files();
     assert!(files < FILES / 2, "{files} files are open");
     let log = service.process.lines().join("\n");
     assert!(!log.contains("cannot accept"), "{log}");
@@ -80,7 +75,47 @@ async fn slow_headers_do_not_hold_a_service() {
     let authorize = format!("/station/{station}/driver/{TOKEN}/authorize?callback_url=http://127.0.0.1:9/");
     let permission = format!("/station/{station}/driver/{TOKEN}/acl");
     for (service, path) in [(&api, &authorize), (&acl, &permission)] {
-        let _slow = slow_clients(service, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nSlow: ")).await;
+        let _slow = slow_clients(
+            service,
+            CLIENTS,
+            &format!("GET {path} HTTP/1.1\r\nHost: x\r\nSlow: "),
+        )
+        .await;
         serves_others(service, path).await;
     }
+}
+
+/// Each takes some KiB while its headers come, as requests do that wait for a broker that is silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_of_many_clients_at_once_is_given_back() {
+    const AT_ONCE: usize = 600;
+    let port = free_port();
+    let variables = [("FLASK_RUN_PORT", port.to_string())];
+    let process = Process::spawn(env!("CARGO_BIN_EXE_test-public-api"), [""; 0], variables);
+    let service = Service::start(process, port).await;
+    let before = service.process.resident_memory();
+    let clients = slow_clients(&service, AT_ONCE, "GET / HTTP/1.1\r\nHost: x\r\nSlow: ").await;
+    let peak = eventually("a connection of each", Duration::from_secs(20), || async {
+        let peak = service.process.resident_memory();
+        if service.process.open_files() > AT_ONCE && peak > before + 4 * AT_ONCE {
+            Ok(peak)
+        } else {
+            Err(peak.to_string())
+        }
+    })
+    .await;
+    drop(clients);
+    eventually(
+        "four fifths of it given back",
+        Duration::from_secs(30),
+        || async {
+            let kept = service.process.resident_memory().saturating_sub(before);
+            if kept < (peak - before) / 5 {
+                Ok(())
+            } else {
+                Err(format!("{before} KiB before, {peak} at the peak, {kept} kept"))
+            }
+        },
+    )
+    .await;
 }

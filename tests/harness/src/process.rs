@@ -93,6 +93,29 @@ impl Process {
         self.pid
     }
 
+    /// Its resident memory in KiB.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn resident_memory(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("the process lives");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|text| text.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse().ok()).expect("VmRSS in kB")
+    }
+
+    /// How many file descriptors it has open.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid));
+        files.expect("the process lives").count()
+    }
+
     /// Its working directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()

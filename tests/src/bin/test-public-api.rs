@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use service_kit::program::Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
 fn main() -> ExitCode {
     public_api::main()
 }
