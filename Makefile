@@ -46,8 +46,9 @@ test-faults: released ## every fault under load: nothing that was accepted is lo
 fault-table: ## the same, written to docs/RELIABILITY.md
 	FAULT_TABLE=write $(MAKE) test-faults
 
-bench-outage: released ## callers notice nothing while the audit log is down: 500 requests a second for two minutes
-	$(RELEASED) --ignored --nocapture outage::
+bench-outage: released ## callers notice nothing while the audit log, Redis or Elasticsearch, is down: 500 requests a second for two minutes each
+	scripts/setup-elastic
+	$(RELEASED) --ignored --test-threads=1 --nocapture outage::
 
 soak: released ## memory and file descriptors stay flat: 300 requests a second for SOAK_MINUTES=30
 	$(RELEASED) --ignored --nocapture soak::

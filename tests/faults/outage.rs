@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use harness::eventually;
+use harness::{Elasticsearch, eventually};
 use tokio::time::sleep;
 
 use crate::ledger::Ledger;
-use crate::rig::{Plan, Rig};
+use crate::rig::{AuditLog, Plan, Rig};
 
 const RATE: u32 = 500;
 const WARM_UP: Duration = Duration::from_secs(10);
@@ -26,12 +26,50 @@ fn times(ledger: &Ledger, from: Instant, to: Instant) -> (Duration, Duration, Du
     (at(50), at(99), at(100), times.len())
 }
 
-/// One run of a stack: a minute undisturbed, a minute with the audit log killed, and what comes after.
+/// Where the audit log is.
+enum Server {
+    Redis,
+    Elasticsearch(Box<Elasticsearch>),
+}
+
+impl Server {
+    fn kill(&mut self, rig: &mut Rig) {
+        match self {
+            Self::Redis => rig.log_server().kill(),
+            Self::Elasticsearch(node) => {
+                node.stop_proxy();
+                node.kill();
+            }
+        }
+    }
+
+    async fn start_again(&mut self, rig: &mut Rig) {
+        match self {
+            Self::Redis => rig.log_server().start_again().await,
+            Self::Elasticsearch(node) => node.start_again().await,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes and a quiet machine: `make bench-outage`"]
-async fn callers_do_not_notice() {
+async fn of_redis() {
+    callers_do_not_notice(Server::Redis, AuditLog::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes and a quiet machine: `make bench-outage`"]
+async fn of_elasticsearch() {
+    let node = Elasticsearch::start().await;
+    let log = AuditLog::elasticsearch(&node);
+    callers_do_not_notice(Server::Elasticsearch(Box::new(node)), log).await;
+}
+
+/// One run of a stack: a minute undisturbed, a minute with the audit log killed, and what comes after.
+async fn callers_do_not_notice(mut server: Server, log: AuditLog) {
     let mut rig = Rig::unwatched(Plan {
         rate: RATE,
+        log,
         ..Plan::default()
     })
     .await;
@@ -40,10 +78,10 @@ async fn callers_do_not_notice() {
     let undisturbed = Instant::now();
     sleep(WINDOW).await;
     let outage = Instant::now();
-    rig.log_server().kill();
+    server.kill(&mut rig);
     sleep(WINDOW).await;
     let end = Instant::now();
-    rig.log_server().start_again().await;
+    server.start_again(&mut rig).await;
     let back = Instant::now();
     rig.worker
         .process()

@@ -5,7 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use harness::{
-    Broker, Elasticsearch, Process, Receiver, Redis, Reply, Scratch, Service, Vhost, eventually, free_port,
+    Broker, Elasticsearch, Process, Receiver, Redis, Reply, Scratch, Service, Signal, Vhost, eventually,
+    free_port,
 };
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -439,6 +440,14 @@ impl Program {
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.running.take().unwrap().kill();
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub(crate) async fn stop(&mut self) {
+        let process = self.running.take().unwrap();
+        process.signal(Signal::TERM);
+        let status = process.wait_exit(WAIT).await;
+        assert!(status.success(), "{status}");
     }
 
     pub(crate) fn process(&self) -> &Process {

@@ -27,6 +27,7 @@ pub(crate) const FAULTS: &[&str] = &[
     "Elasticsearch: read-only index for 8 s",
     "Elasticsearch: disk full for 8 s (index block)",
     "Redis of the log down, the spool's disk full",
+    "worker: stopped while records wait, started with the spool's disk full",
     "ACL service: slow (10 s) for 8 s",
     "ACL service: garbage for 8 s",
     "ACL service: endless answer for 8 s",

@@ -8,7 +8,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::file::OpenError;
 pub(super) use self::rows::Spooled;
@@ -20,7 +20,7 @@ use super::AuditRecord;
 pub struct Spool {
     path: Arc<Path>,
     max_mib: u32,
-    left: Left,
+    left: Option<Left>,
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
@@ -73,7 +73,10 @@ impl Spool {
     /// its size in MiB.
     pub fn new(path: &Path, max_mib: u32) -> Result<Self, OpenError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let left = file::look(&path)?;
+        let left = match file::look(&path) {
+            Err(error) if error.is_for_lack_of_room() => None,
+            looked => Some(looked?),
+        };
         Ok(Self {
             path: path.into(),
             max_mib,
@@ -82,8 +85,8 @@ impl Spool {
         })
     }
 
-    /// What it held at the start.
-    pub fn left(&self) -> Left {
+    /// What it held at the start; none where its disk was so full that this could not be seen.
+    pub fn left(&self) -> Option<Left> {
         self.left
     }
 
@@ -203,12 +206,11 @@ impl Spool {
 
     fn failed(&self, source: rusqlite::Error) -> SpoolError {
         let path = self.path.to_path_buf();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => SpoolError::Full {
-                path,
-                max_mib: self.max_mib,
-            },
-            _ => SpoolError::Sqlite { path, source },
+        if file::is_full(&source) {
+            let max_mib = self.max_mib;
+            SpoolError::Full { path, max_mib }
+        } else {
+            SpoolError::Sqlite { path, source }
         }
     }
 }

@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use super::batch::{Batch, Entry};
 use super::intake::{BATCH, Closed, Intake, tell_refused};
-use super::spool::{Spool, SpoolError, Spooled, Turn};
+use super::spool::{Left, Spool, SpoolError, Spooled, Turn};
 use super::{AuditError, AuditRecord, AuditSink, Fate, chain};
 
 /// A sink that takes longer for new records is treated as one that is away: as many tasks as this time brings hold
@@ -132,21 +132,19 @@ impl<S: AuditSink> Writer<S> {
 
     /// Sees whether the sink is there, and replays what the spool has from before.
     async fn start(&mut self) -> Result<Option<String>, Closed> {
-        let spool = self.intake.spool.as_ref();
-        let left = spool.map(Spool::left).unwrap_or_default();
-        if let (Some(spool), 1..) = (spool, left.refused) {
-            warn!(
-                "{spool} holds {} records that the audit log has refused",
-                left.refused
-            );
-        }
-        if let (Some(spool), 1..) = (spool, left.waiting) {
-            info!(
-                "{spool} holds {} records from before, which are replayed",
-                left.waiting
-            );
-            self.outage(Outage::default()).await?;
-            return Ok(None);
+        if let Some(spool) = &self.intake.spool {
+            let left = spool.left();
+            let Left { waiting, refused } = left.unwrap_or_default();
+            if refused > 0 {
+                warn!("{spool} holds {refused} records that the audit log has refused");
+            }
+            if waiting > 0 {
+                info!("{spool} holds {waiting} records from before, which are replayed");
+            }
+            if waiting > 0 || left.is_none() {
+                self.outage(Outage::default()).await?;
+                return Ok(None);
+            }
         }
         let limit = self.limit().saturating_mul(START);
         match within(limit, self.sink.check()).await {
@@ -206,6 +204,7 @@ impl<S: AuditSink> Writer<S> {
                 }
                 Err(failure) => {
                     if let Failure::Spool(error) = &failure {
+                        self.part.not_ready(chain(error));
                         self.intake.spool_fails(error);
                     }
                     self.intake.keep_what_is_kept_back().await;

@@ -63,7 +63,7 @@ async fn write_all(log: &Arc<AuditLog>, numbers: std::ops::Range<i128>) {
 }
 
 fn left(path: &Path) -> Left {
-    Spool::new(path, 64).unwrap().left()
+    Spool::new(path, 64).unwrap().left().unwrap()
 }
 
 async fn down(redis: &mut Redis, readiness: &Readiness) {
@@ -308,7 +308,7 @@ async fn what_is_left_from_before_is_replayed_first() {
     drop(log);
     let sink = Script::new(WELL);
     let spool = spool(&directory);
-    assert_eq!(spool.left().waiting, 3);
+    assert_eq!(spool.left().unwrap().waiting, 3);
     let (log, readiness) = on(sink.clone(), spool);
     soon(log.write(&record(4))).await;
     soon(readiness.ready()).await;

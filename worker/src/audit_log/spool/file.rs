@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Left, rows};
@@ -49,11 +50,18 @@ enum Why {
         "a newer version of this program has written it; let that one replay it, or set AUDIT_SPOOL to another file"
     )]
     Newer,
+    #[error("its disk is full")]
+    NoRoom,
     #[error("{0}")]
     Sqlite(rusqlite::Error),
 }
 
 impl OpenError {
+    /// Whether it can be used as soon as its disk has room again.
+    pub(super) fn is_for_lack_of_room(&self) -> bool {
+        matches!(self.why, Why::NoRoom)
+    }
+
     /// Whether nothing is wrong with the file but that it may not be written here.
     pub fn is_unwritable(&self) -> bool {
         matches!(self.why, Why::Unwritable(_) | Why::ReadOnly)
@@ -69,10 +77,10 @@ pub(super) fn look(path: &Path) -> Result<Left, OpenError> {
 }
 
 fn looked_at(path: &Path) -> Result<Left, Why> {
-    if !path.try_exists().map_err(Why::Unwritable)? {
+    if !path.try_exists()? {
         let trial = beside(path, &format!(".{}", std::process::id()));
-        private().create_new(true).open(&trial).map_err(Why::Unwritable)?;
-        std::fs::remove_file(&trial).map_err(Why::Unwritable)?;
+        private().create_new(true).open(&trial)?;
+        std::fs::remove_file(&trial)?;
         return Ok(Left::default());
     }
     let connection = connect(path)?;
@@ -110,7 +118,7 @@ pub(super) fn open(path: &Path, max_mib: u32) -> Result<Connection, OpenError> {
 
 fn opened(path: &Path, max_mib: u32) -> Result<Connection, Why> {
     match private().create_new(true).open(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Why::Unwritable(error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
         _ => {}
     }
     let connection = connect(path)?;
@@ -180,7 +188,7 @@ pub(super) fn lock_file(database: &Path) -> Result<File, OpenError> {
 pub(super) fn unlockable(database: &Path, error: io::Error) -> OpenError {
     OpenError {
         path: beside(database, ".lock"),
-        why: Why::Unwritable(error),
+        why: error.into(),
     }
 }
 
@@ -201,8 +209,27 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
+/// Whether the disk, or the file's limit, leaves no room. The file that SQLite keeps beside a log (`-shm`) cannot grow either
+/// then, which it tells as an I/O error.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(SQLITE_IOERR_SHMSIZE)
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom,
+            _ => Self::Unwritable(error),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Why {
     fn from(error: rusqlite::Error) -> Self {
+        if is_full(&error) {
+            return Self::NoRoom;
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => Self::NotADatabase,
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly,
