@@ -38,7 +38,7 @@ test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Pyt
 RELEASED = FAULT_PROGRAMS=$(CURDIR)/target/release $(CARGO) test -p system-tests --test faults --
 
 # One fault at a time, so that each has the machine for itself. FAULTS=rabbitmq:: runs some of them, FAULT_SECONDS=60 longer.
-test-faults: released ## every fault under load: nothing that was accepted is lost; half an hour
+test-faults: released ## every fault under load: nothing that was accepted is lost; twenty minutes
 	scripts/setup-elastic
 	scripts/setup-faults
 	$(RELEASED) --test-threads=1 --nocapture $(FAULTS)
