@@ -30,7 +30,7 @@ impl Rig {
             acl: Acl::start(By::Rust, &allow_list).await,
             log: Redis::start().await,
             receiver: Receiver::start().await,
-            directory: tempfile::tempdir().unwrap(),
+            directory: tempfile::tempdir().expect("a directory"),
             vhost,
             _allow_list: allow_list,
         }
