@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -39,10 +39,6 @@ impl SmallDisk {
         }
     }
 
-    fn path(&self) -> &Path {
-        &self.at
-    }
-
     /// Takes all room that is left, until the file that this returns is removed.
     fn fill(&self) -> PathBuf {
         let filler = self.at.join("filler");
@@ -59,16 +55,22 @@ impl Drop for SmallDisk {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn full() {
-    let disk = SmallDisk::mount(512);
+/// A rig under load whose spool is on this disk, and whose audit log has just been killed.
+async fn with_the_log_down(disk: &SmallDisk) -> Rig {
     let mut rig = Rig::shared(Plan {
-        spool: Some(disk.path().join("spool.db")),
+        spool: Some(disk.at.join("spool.db")),
         ..Plan::default()
     })
     .await;
     rig.calm().await;
     rig.log_server().kill();
+    rig
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full() {
+    let disk = SmallDisk::mount(512);
+    let mut rig = with_the_log_down(&disk).await;
     let full = rig
         .worker
         .process()
@@ -88,13 +90,7 @@ async fn full() {
 #[tokio::test(flavor = "multi_thread")]
 async fn full_at_the_start() {
     let disk = SmallDisk::mount(8 * 1024);
-    let mut rig = Rig::shared(Plan {
-        spool: Some(disk.path().join("spool.db")),
-        ..Plan::default()
-    })
-    .await;
-    rig.calm().await;
-    rig.log_server().kill();
+    let mut rig = with_the_log_down(&disk).await;
     let worker = rig.worker.process();
     worker
         .wait_for_line("records go to the spool", Duration::from_mins(1))

@@ -1,13 +1,16 @@
 //! The spool of a real worker: during an outage of the audit log messages are acked, and what it holds outlives kill -9.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Broker, Process, Receiver, Redis, Vhost, eventually};
+use harness::{Broker, Process, Receiver, Redis, Signal, Vhost, eventually};
 use tempfile::TempDir;
 
 use crate::load::{Account, Answers, Load, SETTLE};
 use crate::services::{Acl, Api, By, START, rust};
+
+const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 
 /// All that a worker with a spool works with; who asks is dropped before who is asked.
 struct Rig {
@@ -37,7 +40,17 @@ impl Rig {
     }
 
     async fn worker(&self) -> Process {
-        let arguments = [
+        self.worker_by(WORKER, &[]).await
+    }
+
+    /// One whose files cannot grow, as on a full disk, until [`give_room`].
+    async fn worker_without_room(&self) -> Process {
+        let script = "trap '' XFSZ; ulimit -S -f 1; exec \"$0\" \"$@\"";
+        self.worker_by("/bin/sh", &["-c", script, WORKER]).await
+    }
+
+    async fn worker_by(&self, program: &str, before: &[&str]) -> Process {
+        let options = [
             "-A",
             "authorization_worker.tasks",
             "worker",
@@ -46,6 +59,7 @@ impl Rig {
             "-c",
             "20",
         ];
+        let arguments = [before, &options].concat();
         let spool = self.directory.path().join("spool.db").display().to_string();
         let (broker, acl, port) = (
             self.vhost.amqp_url(),
@@ -59,7 +73,7 @@ impl Rig {
             ("REDIS_PORT", &port),
             ("AUDIT_SPOOL", &spool),
         ];
-        let process = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
+        let process = rust(program, &arguments, &variables);
         process.wait_for_line(" ready.", START).await;
         process
     }
@@ -141,13 +155,46 @@ async fn a_kill_in_the_replay_of_a_shared_spool_loses_nothing() {
     drop(third);
 }
 
+fn give_room(process: &Process) {
+    let pid = process.pid().to_string();
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &pid, "--fsize=unlimited:"]);
+    assert!(prlimit.status().expect("prlimit, of util-linux").success());
+}
+
+/// Records wait in a spool that cannot even be read for want of room: new ones go to the audit log, those when there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_starts_without_room_for_its_spool() {
+    let mut rig = Rig::start("spool-without-room").await;
+    let first = rig.worker().await;
+    rig.log.kill();
+    let waiting = rig.requests(50, Duration::from_millis(5)).await;
+    first.signal(Signal::TERM);
+    assert!(first.wait_exit(SETTLE).await.success());
+
+    rig.log.start_again().await;
+    let second = rig.worker_without_room().await;
+    let full = second.wait_for_line("records are kept back", SETTLE).await;
+    assert!(full.contains("its disk is full"), "{full}");
+    let new = rig.requests(50, Duration::from_millis(5)).await;
+    rig.has_each_once(&new).await;
+    assert_eq!(rig.log.audit_records().await.len(), 50);
+
+    give_room(&second);
+    let over = second
+        .wait_for_line("the audit log takes records again", SETTLE)
+        .await;
+    assert!(over.contains("50 were replayed"), "{over}");
+    rig.has_each_once(&waiting).await;
+}
+
 /// What was asked for must be possible; what is there by default only warns (ADR 39).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spool_that_cannot_be_written_is_said_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let spool = directory.path().join("missing/spool.db").display().to_string();
     let variables = [("REDIS_HOST", "127.0.0.1"), ("AUDIT_SPOOL", spool.as_str())];
-    let process = rust(env!("CARGO_BIN_EXE_test-worker"), &["worker"], &variables);
+    let process = rust(WORKER, &["worker"], &variables);
     let status = process.wait_exit(START).await;
     let output = process.tail();
     assert_eq!(status.code(), Some(1), "{output}");
