@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Broker, Process, Receiver, Redis, Reply, Service, Signal, free_port, http};
+use harness::{Broker, Process, Receiver, Redis, Reply, Service, Signal, eventually, free_port, http};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -297,8 +297,9 @@ async fn all_is_wrong(run: &mut Run) {
     }
 }
 
-/// Variables that cannot be read, each with a password in it.
-fn all_is_mistaken(run: &mut Run) {
+/// Variables that cannot be read, each with a password in it. Returns when every program has said something about it.
+async fn all_is_mistaken(run: &mut Run) {
+    let first = run.processes.len();
     let amqp = format!("amqp://{USER}:{BROKER}@h:99999/");
     let proxy = format!("socks5://{USER}:{PROXY}@proxy");
     let bad_port = format!("http://{USER}:{PROXY}@proxy:99999");
@@ -328,6 +329,16 @@ fn all_is_mistaken(run: &mut Run) {
         &["--api-port", "0", "--acl-port", "0"],
         &mistakes[5..],
     );
+    for (program, process) in &run.processes[first..] {
+        eventually(format!("words of {program}"), WAIT, || async {
+            if process.lines().is_empty() {
+                Err("none yet".to_owned())
+            } else {
+                Ok(())
+            }
+        })
+        .await;
+    }
 }
 
 /// Runs all of it; what it has looked at.
@@ -339,7 +350,7 @@ async fn everything(log: Option<&'static str>, secrets: &[&str]) -> String {
     };
     all_is_well(&mut run).await;
     all_is_wrong(&mut run).await;
-    all_is_mistaken(&mut run);
+    all_is_mistaken(&mut run).await;
     let programs = run.processes.len();
     let answers = run.answers.len();
     let size = run.hides(secrets).await;
