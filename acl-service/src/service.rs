@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use service_kit::admin::{self, Readiness};
+use service_kit::background::Background;
 use service_kit::env::Env;
 use service_kit::http::{self, Limits};
 use service_kit::program::Program;
@@ -34,20 +35,20 @@ pub fn main() -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log);
-    let shutdown = Shutdown::on_signals()?;
-    let listener = config.listen.bind().await?;
     let readiness = Readiness::new();
-    let mut background = admin::start(config.admin.as_ref(), &readiness, &shutdown).await?;
+    let mut background = Background::new(&readiness);
+    let shutdown = Shutdown::on_signals(&mut background)?;
+    let listener = config.listen.bind().await?;
+    admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
     let allow_list = RedisAllowList::new(&config.redis_host, config.redis_port)?;
     let (watched, redis) = (allow_list.clone(), readiness.part("redis"));
-    background.spawn(async move { watched.watch(redis).await });
+    background.spawn("watching Redis", async move { watched.watch(redis).await });
     tracing::info!("ACL service on http://{}", listener.local_addr()?);
-    http::serve(
+    let serving = http::serve(
         listener,
         router(Arc::new(allow_list)),
         Limits::default(),
-        shutdown,
-    )
-    .await;
-    Ok(())
+        shutdown.clone(),
+    );
+    Ok(background.during(|| shutdown.warm.cancel(), serving).await?)
 }

@@ -1,5 +1,6 @@
 //! Failures in the form in which Celery's tools show them.
 
+use std::any::Any;
 use std::fmt;
 
 use celery_protocol::Value;
@@ -43,6 +44,15 @@ impl fmt::Display for Exception {
         let args: Vec<String> = self.args.iter().map(Value::py_repr).collect();
         write!(f, "{}({})", self.kind, args.join(", "))
     }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it panicked without a text".to_owned())
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Publishing with confirms, over one connection that comes back by itself.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use celery_protocol::Message;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{Channel, Confirmation, Connection, Event};
 use tokio::sync::{Mutex, Notify, watch};
@@ -17,6 +19,7 @@ use crate::broker_url::BrokerUrl;
 use crate::connection::{self, BrokerError};
 use crate::declaration;
 use crate::destination::Destination;
+use crate::exception::panic_text;
 use crate::queue::Queue;
 
 /// Publishes messages: mandatory, confirmed by the broker, within a deadline. One background task owns connection
@@ -296,30 +299,16 @@ impl Open {
 }
 
 async fn supervise(shared: Arc<Shared>, link: watch::Sender<Link>) {
+    // A panic must not leave a producer behind that looks well and sends nothing.
     let work = async {
-        let mut attempt = 0;
         loop {
-            match open(&shared.config, attempt).await {
-                Ok(open) => {
-                    tracing::info!("Connected to {}", shared.config.broker.shown(attempt));
-                    attempt = 0;
-                    link.send_replace(Link::Up(open.clone()));
-                    let reason = watch_over(&open, &link).await;
-                    tracing::warn!("connection to broker lost, connecting anew: {reason}");
-                    link.send_replace(Link::Connecting);
-                    connection::close(&open.connection, "connecting anew").await;
-                }
-                Err(error) => {
-                    let reason = error.explained();
-                    let said = matches!(&*link.borrow(), Link::Down(last) if *last == reason);
-                    if !said {
-                        tracing::error!("{reason}; trying again until it answers");
-                    }
-                    link.send_replace(Link::Down(reason));
-                    attempt += 1;
-                    tokio::time::sleep(connection::retry_wait(attempt)).await;
-                }
-            }
+            let Err(panic) = AssertUnwindSafe(keep_connected(&shared.config, &link))
+                .catch_unwind()
+                .await;
+            let reason = format!("the task of the connection panicked: {}", panic_text(&*panic));
+            link.send_replace(Link::Down(reason.clone()));
+            tracing::error!("{reason}; starting it anew");
+            tokio::time::sleep(connection::retry_wait(1)).await;
         }
     };
     tokio::select! {
@@ -332,6 +321,33 @@ async fn supervise(shared: Arc<Shared>, link: watch::Sender<Link>) {
             let _already_closed = open.channel.close(200, "goodbye".into()).await;
         };
         let _gone = tokio::time::timeout(shared.config.deadline, goodbye).await;
+    }
+}
+
+async fn keep_connected(config: &PublisherConfig, link: &watch::Sender<Link>) -> Infallible {
+    let mut attempt = 0;
+    loop {
+        match open(config, attempt).await {
+            Ok(open) => {
+                tracing::info!("Connected to {}", config.broker.shown(attempt));
+                attempt = 0;
+                link.send_replace(Link::Up(open.clone()));
+                let reason = watch_over(&open, link).await;
+                tracing::warn!("connection to broker lost, connecting anew: {reason}");
+                link.send_replace(Link::Connecting);
+                connection::close(&open.connection, "connecting anew").await;
+            }
+            Err(error) => {
+                let reason = error.explained();
+                let said = matches!(&*link.borrow(), Link::Down(last) if *last == reason);
+                if !said {
+                    tracing::error!("{reason}; trying again until it answers");
+                }
+                link.send_replace(Link::Down(reason));
+                attempt += 1;
+                tokio::time::sleep(connection::retry_wait(attempt)).await;
+            }
+        }
     }
 }
 

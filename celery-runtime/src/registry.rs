@@ -1,6 +1,5 @@
 //! The tasks that a worker knows: Celery's `app.tasks`.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -10,7 +9,7 @@ use celery_protocol::Value;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::exception::Exception;
+use crate::exception::{Exception, panic_text};
 use crate::task::{Outcome, Request, Retry, TaskError, TaskResult, When};
 use crate::task_options::TaskOptions;
 use crate::time_limit::{Elapsed, TimeLimits};
@@ -142,14 +141,6 @@ impl RegisteredTask {
             outcome => Settlement::of(outcome),
         }
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "the task panicked without a text".to_owned())
 }
 
 #[cfg(test)]

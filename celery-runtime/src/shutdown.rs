@@ -1,6 +1,7 @@
 //! Stopping as a Celery worker stops (contract E.7): which signal means what, what is printed, which exit code.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -20,7 +21,8 @@ pub enum Stage {
 /// Tells a worker when to stop.
 pub struct Shutdown {
     state: watch::Receiver<State>,
-    _signals: JoinSet<()>,
+    handle: ShutdownHandle,
+    signals: JoinSet<()>,
 }
 
 /// Stops a worker from within the program.
@@ -39,6 +41,9 @@ const RUNNING: State = State {
     stage: Stage::Running,
     exit_code: 0,
 };
+/// How long a line for the terminal may take before the stop that it announces.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 const WARM: &str = "worker: Warm shutdown (MainProcess)";
 const COLD: &str = "worker: Cold shutdown (MainProcess)";
 const AGAIN: &str = "worker: Hitting Ctrl+C again will terminate all running tasks!";
@@ -59,34 +64,38 @@ impl Shutdown {
         let (handle, shutdown) = Self::manual();
         let mut signals = JoinSet::new();
         signals.spawn(obey(handle, terminate, interrupt, quit, remap_sigterm));
-        Ok(Self {
-            _signals: signals,
-            ..shutdown
-        })
+        Ok(Self { signals, ..shutdown })
     }
 
     /// A shutdown that only the program itself starts.
     pub fn manual() -> (ShutdownHandle, Self) {
         let (sender, state) = watch::channel(RUNNING);
-        (
-            ShutdownHandle { state: sender },
-            Self {
-                state,
-                _signals: JoinSet::new(),
-            },
-        )
+        let handle = ShutdownHandle { state: sender };
+        let shutdown = Self {
+            state,
+            handle: handle.clone(),
+            signals: JoinSet::new(),
+        };
+        (handle, shutdown)
     }
 
-    /// Waits until the shutdown has got to `stage` or further.
+    /// Stops the same worker from within the program, beside the signals.
+    pub fn handle(&self) -> ShutdownHandle {
+        self.handle.clone()
+    }
+
+    /// Waits until the shutdown has got to `stage` or further. A worker that no signal reaches any more stops by itself.
     pub(crate) async fn reached(&mut self, stage: Stage) -> Stage {
-        let stage = self
-            .state
-            .wait_for(|reached| reached.stage >= stage)
-            .await
-            .map(|reached| reached.stage);
-        match stage {
-            Ok(stage) => stage,
-            Err(_sender_gone) => std::future::pending().await,
+        loop {
+            let reached = self.state.wait_for(|state| state.stage >= stage);
+            tokio::select! {
+                // Cannot fail: `self` holds a sender.
+                Ok(now) = reached => return now.stage,
+                Some(_) = self.signals.join_next() => {
+                    tracing::error!("the task that listens to signals has ended: stopping");
+                    self.handle.to(Stage::Warm, 1);
+                }
+            }
         }
     }
 
@@ -131,11 +140,10 @@ async fn obey(
         tokio::select! {
             Some(()) = terminate.recv() => {
                 if remap_sigterm {
-                    say(AGAIN);
-                    say(COLD);
+                    say(&[AGAIN, COLD]).await;
                     handle.to(Stage::Cold, 0);
                 } else {
-                    say(WARM);
+                    say(&[WARM]).await;
                     handle.to(Stage::Warm, 0);
                 }
             }
@@ -143,23 +151,24 @@ async fn obey(
                 interrupts += 1;
                 match interrupts {
                     1 => {
-                        say("worker: Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!");
-                        say(WARM);
+                        say(&[
+                            "worker: Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!",
+                            WARM,
+                        ])
+                        .await;
                         handle.to(Stage::Warm, 1);
                     }
                     2 => {
-                        say(AGAIN);
+                        say(&[AGAIN]).await;
                         handle.to(Stage::Cold, 1);
                     }
                     _ => {
-                        say("Waiting gracefully for cold shutdown to complete...");
-                        say(COLD);
+                        say(&["Waiting gracefully for cold shutdown to complete...", COLD]).await;
                     }
                 }
             }
             Some(()) = quit.recv() => {
-                say(AGAIN);
-                say(COLD);
+                say(&[AGAIN, COLD]).await;
                 handle.to(Stage::Cold, 0);
             }
             else => return,
@@ -167,10 +176,15 @@ async fn obey(
     }
 }
 
-/// Celery frames each of these lines with line feeds; standard output may be gone by now.
-fn say(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _gone = write!(stdout, "\n{text}\n").and_then(|()| stdout.flush());
+/// Celery frames each of these lines with line feeds. Standard output may be gone by now, or its reader may stand still,
+/// which must not keep the worker from stopping.
+async fn say(lines: &[&str]) {
+    let text = format!("\n{}\n", lines.join("\n\n"));
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut stdout = io::stdout().lock();
+        let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    });
+    let _standing_still = tokio::time::timeout(PATIENCE, writing).await;
 }
 
 #[cfg(test)]
@@ -185,6 +199,14 @@ mod tests {
         handle.to(Stage::Cold, 0);
         handle.warm();
         assert_eq!(shutdown.reached(Stage::Warm).await, Stage::Cold);
+        assert_eq!(shutdown.exit_code(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_no_signal_reaches_stops() {
+        let (_handle, mut shutdown) = Shutdown::manual();
+        shutdown.signals.spawn(async { panic!("planted") });
+        assert_eq!(shutdown.reached(Stage::Warm).await, Stage::Warm);
         assert_eq!(shutdown.exit_code(), 1);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use celery_runtime::{Producer, ProducerConfig};
 use service_kit::admin::{self, Readiness};
+use service_kit::background::Background;
 use service_kit::env::Env;
 use service_kit::http::{self, Limits};
 use service_kit::program::Program;
@@ -41,10 +42,11 @@ pub fn main() -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log);
-    let shutdown = Shutdown::on_signals()?;
-    let listener = config.listen.bind().await?;
     let readiness = Readiness::new();
-    let mut background = admin::start(config.admin.as_ref(), &readiness, &shutdown).await?;
+    let mut background = Background::new(&readiness);
+    let shutdown = Shutdown::on_signals(&mut background)?;
+    let listener = config.listen.bind().await?;
+    admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
     let producer = Producer::start(ProducerConfig {
         broker: config.broker,
         queue: QUEUE.to_owned(),
@@ -52,7 +54,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         name: PROGRAM.name.to_owned(),
     });
     let (watched, broker) = (producer.clone(), readiness.part("broker"));
-    background.spawn(async move {
+    background.spawn("watching the broker", async move {
         watched
             .watch(|trouble| {
                 match trouble {
@@ -70,7 +72,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         sender: celery_runtime::sender().clone(),
         timeout: config.authorization_timeout,
     };
-    http::serve(listener, router(authorize), Limits::default(), shutdown).await;
+    let serving = http::serve(listener, router(authorize), Limits::default(), shutdown.clone());
+    let outcome = background.during(|| shutdown.warm.cancel(), serving).await;
     producer.close().await;
-    Ok(())
+    Ok(outcome?)
 }

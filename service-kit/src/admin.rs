@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
+use crate::background::Background;
 use crate::env::{Reader, Variable};
 use crate::http::{self, BindError, Limits, ListenAddress};
 use crate::shutdown::Shutdown;
@@ -113,7 +113,7 @@ impl Part {
     }
 }
 
-/// Serves health at `address`, if there is one, until the returned set is dropped, so to the very
+/// Serves health at `address`, if there is one, for as long as `background` lasts, so to the very
 /// end of a shutdown. A program that is shutting down is not ready.
 ///
 /// # Errors
@@ -123,25 +123,29 @@ pub async fn start(
     address: Option<&ListenAddress>,
     readiness: &Readiness,
     shutdown: &Shutdown,
-) -> Result<JoinSet<()>, BindError> {
-    let mut tasks = JoinSet::new();
-    let Some(address) = address else { return Ok(tasks) };
+    background: &mut Background,
+) -> Result<(), BindError> {
+    let Some(address) = address else { return Ok(()) };
     let listener = address.bind().await?;
     tracing::info!("health on http://{address}/livez and /readyz");
-    tasks.spawn(http::serve(
-        listener,
-        router(readiness.clone()),
-        Limits::default(),
-        Shutdown::manual(),
-    ));
+    background.spawn(
+        "serving health",
+        http::serve(
+            listener,
+            router(readiness.clone()),
+            Limits::default(),
+            Shutdown::manual(),
+        ),
+    );
     let process = readiness.part("process");
     process.ready();
     let warm = shutdown.warm.clone();
-    tasks.spawn(async move {
+    background.spawn("saying that the program shuts down", async move {
         warm.cancelled().await;
         process.not_ready("shutting down");
+        std::future::pending::<()>().await;
     });
-    Ok(tasks)
+    Ok(())
 }
 
 /// `/livez` and `/readyz`.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::admin::{self, ADMIN_ADDRESS};
 use crate::env::{BadEnvironment, Env};
 use crate::http::ListenAddress;
+use crate::telemetry;
 
 /// The word on the command line.
 pub const COMMAND: &str = "healthcheck";
@@ -28,7 +29,7 @@ pub fn main(name: &str, env: &Env) -> ExitCode {
     let address = match read(env) {
         Ok(address) => address,
         Err(mistakes) => {
-            eprintln!("{name}: {mistakes}");
+            telemetry::tell(format_args!("{name}: {mistakes}"));
             return ExitCode::from(BadEnvironment::EXIT_CODE);
         }
     };
@@ -95,6 +96,7 @@ fn connect(address: &str) -> io::Result<TcpStream> {
 mod tests {
     use super::*;
     use crate::admin::Readiness;
+    use crate::background::Background;
     use crate::shutdown::Shutdown;
 
     async fn outcome(env: &Env) -> ExitCode {
@@ -116,7 +118,8 @@ mod tests {
         let readiness = Readiness::new();
         let broker = readiness.part("broker");
         let address = text.parse().unwrap();
-        let _health = admin::start(Some(&address), &readiness, &Shutdown::manual())
+        let mut background = Background::new(&readiness);
+        admin::start(Some(&address), &readiness, &Shutdown::manual(), &mut background)
             .await
             .unwrap();
         assert_eq!(outcome(&env).await, ExitCode::FAILURE);

@@ -2,6 +2,7 @@
 //! health, and serving HTTP.
 
 pub mod admin;
+pub mod background;
 pub mod env;
 pub mod healthcheck;
 pub mod http;

@@ -9,7 +9,7 @@ use clap::Command;
 pub use tikv_jemallocator::Jemalloc as Allocator;
 
 use crate::env::{self, BadEnvironment, Env, Variable};
-use crate::healthcheck;
+use crate::{healthcheck, telemetry};
 
 /// A program that is configured by its environment; its only argument is `healthcheck`.
 #[derive(Debug, Clone, Copy)]
@@ -51,12 +51,12 @@ impl Program {
 
     /// Says every mistake in the environment on stderr.
     pub fn misconfigured(&self, mistakes: &BadEnvironment) -> ExitCode {
-        eprintln!("{}: {mistakes}", self.name);
+        telemetry::tell(format_args!("{}: {mistakes}", self.name));
         ExitCode::from(BadEnvironment::EXIT_CODE)
     }
 
     fn failed(&self, error: &impl fmt::Display) -> ExitCode {
-        eprintln!("{}: {error:#}", self.name);
+        telemetry::tell(format_args!("{}: {error:#}", self.name));
         ExitCode::FAILURE
     }
 

@@ -1,13 +1,13 @@
 //! Leaving in two steps: warm (finish what is running) and cold (at once).
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+
+use crate::background::Background;
 
 /// How long a warm shutdown waits for running work before it turns cold.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -19,7 +19,6 @@ pub struct Shutdown {
     pub warm: CancellationToken,
     /// Leave now.
     pub cold: CancellationToken,
-    listener: Option<Arc<JoinSet<()>>>,
 }
 
 impl Shutdown {
@@ -29,26 +28,26 @@ impl Shutdown {
     }
 
     /// The first SIGTERM or SIGINT is warm, the second cold. Must be called within a tokio
-    /// runtime; listens until the last clone is dropped.
+    /// runtime; a task of `background` listens.
     ///
     /// # Errors
     ///
     /// If the operating system refuses a signal handler.
-    pub fn on_signals() -> io::Result<Self> {
+    pub fn on_signals(background: &mut Background) -> io::Result<Self> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut shutdown = Self::manual();
+        let shutdown = Self::manual();
         let (warm, cold) = (shutdown.warm.clone(), shutdown.cold.clone());
-        let mut listener = JoinSet::new();
-        listener.spawn(async move {
+        // What a signal asks for is done before it is logged: the log may be slow or gone.
+        background.spawn("listening to signals", async move {
             let name = either(&mut terminate, &mut interrupt).await;
-            info!("{name} received: finishing what is running");
             warm.cancel();
+            info!("{name} received: finishing what is running");
             let name = either(&mut terminate, &mut interrupt).await;
-            info!("{name} received again: leaving at once");
             cold.cancel();
+            info!("{name} received again: leaving at once");
+            std::future::pending::<()>().await;
         });
-        shutdown.listener = Some(Arc::new(listener));
         Ok(shutdown)
     }
 
@@ -75,6 +74,7 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::Readiness;
     use tokio::time::{Instant, timeout};
 
     #[tokio::test(start_paused = true)]
@@ -102,7 +102,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_signal_is_warm_the_second_cold() {
-        let shutdown = Shutdown::on_signals().unwrap();
+        let mut background = Background::new(&Readiness::new());
+        let shutdown = Shutdown::on_signals(&mut background).unwrap();
         let raise = |name: &str| {
             let pid = std::process::id().to_string();
             assert!(

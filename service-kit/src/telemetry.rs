@@ -1,6 +1,10 @@
 //! The log: plain lines on stderr.
 
-use std::io::{self, IsTerminal as _};
+mod log_writer;
+mod standard_error;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
 
 use tracing::{Level, Metadata, Subscriber};
 pub use tracing_subscriber::EnvFilter as Filter;
@@ -9,6 +13,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
+pub use self::log_writer::LogWriter;
 use crate::env::{Reader, Variable};
 
 /// What to log.
@@ -43,12 +48,19 @@ pub fn read_filter(reader: &mut Reader<'_>) -> Filter {
 pub fn init(filter: Filter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(LogWriter::stderr())
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .finish()
         .with(no_wire());
     // Fails only where a subscriber exists already: in tests, and in a program within a program.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Prints a line on standard error, outside of the log: why a program does not start, or ends. Standard error may be
+/// gone or stand still, where `eprintln!` panics or waits for ever.
+pub fn tell(line: impl Display) {
+    let _taken = LogWriter::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Keeps lines out of the log that no filter may let in: those that show passwords.

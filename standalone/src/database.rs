@@ -69,6 +69,14 @@ impl Database {
         self.writer.is_running()
     }
 
+    /// Waits until one of its threads has ended, so that the rest is of no use.
+    pub(crate) async fn has_ended(&self) {
+        tokio::select! {
+            () = self.writer.has_ended() => {}
+            () = self.reader.has_ended() => {}
+        }
+    }
+
     /// Finishes what was begun and closes the file, so that it alone, without its log, holds everything.
     pub(crate) async fn close(&self) {
         self.reader.close().await;

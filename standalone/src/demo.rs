@@ -9,6 +9,8 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use service_kit::admin::Readiness;
+use service_kit::background::Background;
 use service_kit::env::Env;
 use service_kit::http::ListenAddress;
 use service_kit::shutdown::Shutdown;
@@ -61,9 +63,11 @@ pub(crate) async fn demo() -> anyhow::Result<()> {
     };
     // The environment may forbid callbacks to this machine or send them through a proxy.
     let config = Config::read(&Env::default(), &flags)?;
-    let (signals, shutdown) = (Shutdown::on_signals()?, Shutdown::manual());
+    let readiness = Readiness::new();
+    let mut background = Background::new(&readiness);
+    let (signals, shutdown) = (Shutdown::on_signals(&mut background)?, Shutdown::manual());
     let stage = Stage {
-        services: Services::start(&config, &shutdown).await?,
+        services: Services::start(&config, &readiness, &shutdown).await?,
         receiver: Receiver::start(&ListenAddress::new("127.0.0.1", 0)).await?,
         client: Client::builder(TokioExecutor::new()).build_http(),
     };

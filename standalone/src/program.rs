@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use jiff::ZonedDateTime;
+use service_kit::admin::{self, Readiness};
+use service_kit::background::Background;
 use service_kit::env::{BadEnvironment, Env};
 use service_kit::http::ListenAddress;
 use service_kit::program::Program;
@@ -42,14 +44,19 @@ pub fn main() -> ExitCode {
 
 async fn run(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log.clone());
-    let shutdown = Shutdown::on_signals()?;
-    let services = Services::start(&config, &shutdown).await?;
+    let readiness = Readiness::new();
+    let mut background = Background::new(&readiness);
+    let shutdown = Shutdown::on_signals(&mut background)?;
+    admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
+    let services = Services::start(&config, &readiness, &shutdown).await?;
     say(welcome(&services, &config));
-    services.run_until(&shutdown).await
+    let stop = || shutdown.warm.cancel();
+    background.during(stop, services.run_until(&shutdown)).await?
 }
 
 async fn receive(at: ListenAddress) -> anyhow::Result<()> {
-    let shutdown = Shutdown::on_signals()?;
+    let mut background = Background::new(&Readiness::new());
+    let shutdown = Shutdown::on_signals(&mut background)?;
     let mut receiver = Receiver::start(&at).await?;
     say(format!(
         "Waiting for callbacks on http://{}; Ctrl-C stops.",

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use celery_protocol::TaskMessage;
 use celery_runtime::worker::{Disposition, Settlement, decide};
 use celery_runtime::{Outcome, RegisteredTask, Registry, Request};
 use jiff::Timestamp;
+use service_kit::background;
 use service_kit::shutdown::Shutdown;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tracing::Instrument as _;
 
@@ -41,8 +43,10 @@ enum Wakeup {
     Arrived(Box<Waiting>),
     /// A held message has been removed by somebody else.
     Gone,
-    /// A run has ended.
+    /// A run has ended, and its message is removed.
     Finished,
+    /// A part of the runner has panicked.
+    Broken(JoinError),
     /// No new run may start.
     Stopping,
 }
@@ -60,28 +64,35 @@ impl Runner {
 
     /// Runs until a warm shutdown, then lets running tasks finish within the drain limit. Whatever has not ended by
     /// then stays in the queue.
-    pub(crate) async fn run(mut self, shutdown: Shutdown) {
+    ///
+    /// # Errors
+    ///
+    /// If a part of it panics: the message of that run, or all that follow, would stay in the queue unseen.
+    pub(crate) async fn run(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
         let (sender, mut arrivals) = mpsc::channel(1);
         let mut feeding = JoinSet::new();
         feeding.spawn(feed(self.queue.clone(), sender));
-        loop {
+        let broken = loop {
             let free = self.running.len() < CONCURRENCY;
             let wakeup = tokio::select! {
                 biased;
                 () = shutdown.warm.cancelled() => Wakeup::Stopping,
-                Some(_) = self.running.join_next() => Wakeup::Finished,
+                Some(run) = self.running.join_next() => run.map_or_else(Wakeup::Broken, |()| Wakeup::Finished),
                 Some(held) = self.held.join_next(), if free => match held {
                     Ok(Some(waiting)) => Wakeup::Arrived(Box::new(waiting)),
-                    Ok(None) | Err(_) => Wakeup::Gone,
+                    Ok(None) => Wakeup::Gone,
+                    Err(error) => Wakeup::Broken(error),
                 },
+                Some(Err(error)) = feeding.join_next() => Wakeup::Broken(error),
                 Some(waiting) = arrivals.recv(), if free => Wakeup::Arrived(Box::new(waiting)),
             };
             match wakeup {
                 Wakeup::Arrived(waiting) => self.arrived(*waiting, Timestamp::now()),
                 Wakeup::Gone | Wakeup::Finished => {}
-                Wakeup::Stopping => break,
+                Wakeup::Broken(error) => break Some(error),
+                Wakeup::Stopping => break None,
             }
-        }
+        };
         drop((feeding, self.held));
         let running = &mut self.running;
         tokio::select! {
@@ -93,6 +104,10 @@ impl Runner {
                 "{} requests are still running; they are run again at the next start",
                 self.running.len()
             );
+        }
+        match broken {
+            None => Ok(()),
+            Some(error) => bail!("a task of it {}", background::how(error)),
         }
     }
 

@@ -8,11 +8,12 @@ use anyhow::{Context as _, bail};
 use axum::Router;
 use celery_runtime::Registry;
 use public_api::Authorize;
-use service_kit::admin::{self, Readiness};
+use service_kit::admin::{Part, Readiness};
+use service_kit::background;
 use service_kit::http::{self, Limits};
 use service_kit::shutdown::Shutdown;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use worker::acl_client::AclClient;
 use worker::audit_log::AuditLog;
 use worker::authorize::Authorizer;
@@ -37,30 +38,34 @@ pub(crate) struct Services {
     /// The file.
     pub(crate) database: Database,
     api_server: JoinSet<()>,
-    runner: JoinSet<()>,
+    runner: JoinSet<anyhow::Result<()>>,
     acl_server: JoinSet<()>,
     acl_shutdown: Shutdown,
-    _background: JoinSet<()>,
+    audit_writer: JoinSet<()>,
+    health: Part,
 }
 
 type Worker = Arc<Authorizer>;
 
 impl Services {
     /// Listens, opens the file and starts to run what waits in it.
-    pub(crate) async fn start(config: &Config, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        config: &Config,
+        readiness: &Readiness,
+        shutdown: &Shutdown,
+    ) -> anyhow::Result<Self> {
         let api_listener = config.api.bind().await.context("the public API (--api-port)")?;
         let acl_listener = config.acl.bind().await.context("the ACL service (--acl-port)")?;
-        let readiness = Readiness::new();
-        let background = admin::start(config.admin.as_ref(), &readiness, shutdown).await?;
         let (api, acl) = (reachable(&api_listener)?, reachable(&acl_listener)?);
 
         let database = Database::open(&config.database)?;
-        let audit_log = AuditLog::new(
+        let mut audit_log = AuditLog::new(
             SqliteAuditLog {
                 database: database.clone(),
             },
             readiness.part("database"),
         );
+        let audit_writer = audit_log.take_writer();
         let worker = Arc::new(authorizer(config, acl, audit_log)?);
         let queue = Queue::new(database.clone());
         let (found, last) = (queue.len().await?, queue.last().await?);
@@ -97,27 +102,51 @@ impl Services {
                 &acl_shutdown,
             ),
             acl_shutdown,
-            _background: background,
+            audit_writer,
+            health: readiness.part("services"),
         })
     }
 
     /// Returns when a shutdown is complete: the file holds everything that was accepted and not answered.
+    ///
+    /// # Errors
+    ///
+    /// If one of the services ended or panicked, which ends the others as well.
     pub(crate) async fn run_until(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        let stopped_by_itself = tokio::select! {
+        self.health.ready();
+        let trouble = tokio::select! {
             biased;
             () = shutdown.warm.cancelled() => None,
-            Some(_) = self.api_server.join_next() => Some("the public API"),
-            Some(_) = self.runner.join_next() => Some("the worker"),
-            Some(_) = self.acl_server.join_next() => Some("the ACL service"),
+            trouble = self.trouble() => Some(trouble),
         };
+        if let Some(trouble) = &trouble {
+            self.health.not_ready(trouble.as_str());
+            tracing::error!("{trouble}: finishing what is running");
+        }
         shutdown.warm.cancel();
         tokio::join!(ended(&mut self.api_server), ended(&mut self.runner));
         self.stop_acl().await;
         self.database.close().await;
-        if let Some(part) = stopped_by_itself {
-            bail!("{part} stopped by itself; see the log");
+        match trouble {
+            None => Ok(()),
+            Some(trouble) => bail!("{trouble}; what was not answered is run at the next start"),
         }
-        Ok(())
+    }
+
+    /// Returns which of the services has ended, and how, although nobody has asked it to.
+    async fn trouble(&mut self) -> String {
+        let (part, how) = tokio::select! {
+            Some(ended) = self.api_server.join_next() => ("the public API", how(ended)),
+            Some(ended) = self.runner.join_next() => match ended {
+                Ok(Err(error)) => ("the worker", format!("gave up: {error:#}")),
+                Ok(Ok(())) => ("the worker", how(Ok(()))),
+                Err(error) => ("the worker", background::how(error)),
+            },
+            Some(ended) = self.acl_server.join_next() => ("the ACL service", how(ended)),
+            Some(ended) = self.audit_writer.join_next() => ("the writer of the audit log", how(ended)),
+            () = self.database.has_ended() => ("the database's thread", how(Ok(()))),
+        };
+        format!("{part} {how}")
     }
 
     /// Stops the ACL service only.
@@ -144,7 +173,11 @@ fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> JoinSet<
     server
 }
 
-async fn ended(part: &mut JoinSet<()>) {
+fn how(ended: Result<(), JoinError>) -> String {
+    ended.map_or_else(background::how, |()| "ended by itself".to_owned())
+}
+
+async fn ended<T: 'static>(part: &mut JoinSet<T>) {
     while part.join_next().await.is_some() {}
 }
 

@@ -15,10 +15,11 @@ use celery_runtime::{
 use clap::{CommandFactory as _, FromArgMatches as _};
 use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
+use service_kit::background::Background;
 use service_kit::env::{self, BadEnvironment, Env, Variable};
 use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
-use service_kit::telemetry;
+use service_kit::telemetry::{self, LogWriter};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -77,22 +78,22 @@ pub fn main() -> ExitCode {
         return healthcheck::main("worker", &Env::process());
     }
     if let Some(word) = cli.unknown_word() {
-        eprintln!(
+        telemetry::tell(format_args!(
             "worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`, or `worker healthcheck`"
-        );
+        ));
         return ExitCode::from(USAGE);
     }
     let settings = match Settings::read(&Env::process(), &cli) {
         Ok(settings) => settings,
         Err(mistakes) => {
-            eprintln!("worker: {mistakes}");
+            telemetry::tell(format_args!("worker: {mistakes}"));
             return ExitCode::from(BadEnvironment::EXIT_CODE);
         }
     };
     match start(&cli, settings) {
         Ok(exit_code) => ExitCode::from(exit_code),
         Err(error) => {
-            eprintln!("worker: {error:#}");
+            telemetry::tell(format_args!("worker: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -143,11 +144,15 @@ fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
 
 async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     let shutdown = Shutdown::on_signals(settings.remap_sigterm)?;
+    let stop = shutdown.handle();
     let readiness = Readiness::new();
+    let mut background = Background::new(&readiness);
     let health = service_kit::shutdown::Shutdown::manual();
-    let _health = admin::start(settings.admin.as_ref(), &readiness, &health).await?;
-    let audit_log = audit_log(&settings.task, readiness.part("audit log"))?;
-    work(cli, &settings, audit_log, &readiness, shutdown).await
+    admin::start(settings.admin.as_ref(), &readiness, &health, &mut background).await?;
+    let mut audit_log = audit_log(&settings.task, readiness.part("audit log"))?;
+    background.adopt("writing the audit log", audit_log.take_writer());
+    let working = Box::pin(work(cli, &settings, audit_log, &readiness, shutdown));
+    background.during(|| stop.warm(), working).await?
 }
 
 fn audit_log(config: &Config, part: Part) -> anyhow::Result<AuditLog> {
@@ -239,12 +244,13 @@ async fn follow(mut status: watch::Receiver<Status>, broker: Part) {
 fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .log_internal_errors(false)
         .event_format(CeleryFormat)
         .fmt_fields(TaskFields);
     // Fails only where a subscriber exists already.
     let _ = match file {
         None => {
-            let subscriber = subscriber.with_writer(io::stderr).finish();
+            let subscriber = subscriber.with_writer(LogWriter::stderr()).finish();
             tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
         Some(path) => {
@@ -253,7 +259,7 @@ fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
                 .append(true)
                 .open(path)
                 .with_context(|| format!("cannot write the log file {path}"))?;
-            let subscriber = subscriber.with_writer(Arc::new(file)).finish();
+            let subscriber = subscriber.with_writer(LogWriter::new(file)).finish();
             tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
     };

@@ -74,6 +74,10 @@ impl ConnectionThread {
         !self.orders.is_closed()
     }
 
+    pub(super) async fn has_ended(&self) {
+        self.orders.closed().await;
+    }
+
     /// Returns when all that was ordered is done and the connection is closed.
     pub(super) async fn close(&self) {
         let (sender, closed) = oneshot::channel();

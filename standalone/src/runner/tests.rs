@@ -97,7 +97,8 @@ impl Bench {
             self.queue.last().await.unwrap(),
         );
         let mut running = JoinSet::new();
-        running.spawn(runner.run(shutdown.clone()));
+        let run = runner.run(shutdown.clone());
+        running.spawn(async move { run.await.unwrap() });
         (shutdown, running)
     }
 

@@ -272,6 +272,7 @@ impl fmt::Debug for Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "belongs to the output of the test that fails")]
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {

@@ -8,5 +8,6 @@ use service_kit::program::Allocator;
 static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    system_tests::plant_a_panic();
     public_api::main()
 }

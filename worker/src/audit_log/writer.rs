@@ -34,7 +34,7 @@ const WAITING: usize = 1024;
 #[derive(Debug)]
 pub struct AuditLog {
     records: mpsc::Sender<Entry>,
-    _writer: JoinSet<()>,
+    writer: JoinSet<()>,
 }
 
 impl AuditLog {
@@ -56,8 +56,14 @@ impl AuditLog {
         running.spawn(writer.run());
         Self {
             records,
-            _writer: running,
+            writer: running,
         }
+    }
+
+    /// Hands out the task that writes, for whoever watches it: without it, [`write`](Self::write) never returns. Dropped,
+    /// it ends.
+    pub fn take_writer(&mut self) -> JoinSet<()> {
+        std::mem::take(&mut self.writer)
     }
 
     /// Returns when the record is durable in the sink or the spool, however long that takes. Dropping the future gives up.

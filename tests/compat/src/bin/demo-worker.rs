@@ -11,6 +11,7 @@ use celery_runtime::{
 };
 use jiff::Timestamp;
 
+#[expect(clippy::print_stderr, reason = "a test reads it")]
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.as_slice() {

@@ -1,0 +1,249 @@
+//! A log that cannot be written costs lines, never a request and never the program: each program does its whole job, and
+//! stops when it is told to, with standard error gone, full, or read by somebody who stands still.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use harness::{Broker, LogPlace, Process, Receiver, Redis, Service, Signal, eventually, free_port, http};
+use uuid::Uuid;
+
+use crate::load::TOKEN;
+
+const WAIT: Duration = Duration::from_mins(1);
+
+/// How long a program may take to stop: its own limits are 10 s and 30 s.
+const STOP: Duration = Duration::from_secs(50);
+
+/// A place, and what becomes of it when the program has started.
+struct Fate {
+    name: &'static str,
+    place: fn() -> LogPlace,
+    then: fn(&mut LogPlace),
+}
+
+const FATES: [Fate; 6] = [
+    Fate {
+        name: "reader gone",
+        place: LogPlace::pipe,
+        then: LogPlace::lose,
+    },
+    Fate {
+        name: "reader standing still",
+        place: LogPlace::pipe,
+        then: |place| place.fill(),
+    },
+    Fate {
+        name: "terminal gone",
+        place: LogPlace::terminal,
+        then: LogPlace::lose,
+    },
+    Fate {
+        name: "terminal standing still",
+        place: LogPlace::terminal,
+        then: |place| place.fill(),
+    },
+    Fate {
+        name: "/dev/full",
+        place: || LogPlace::file("/dev/full"),
+        then: |_| {},
+    },
+    Fate {
+        name: "closed",
+        place: LogPlace::closed,
+        then: |_| {},
+    },
+];
+
+fn start(place: &LogPlace, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+    let (shell, words) = place.command(program, arguments);
+    Process::spawn(shell, words, variables.iter().copied())
+}
+
+async fn stops(program: &Process, what: &str) {
+    program.signal(Signal::TERM);
+    let status = program.wait_exit(STOP).await;
+    assert!(status.success(), "{what}: {status}\n{}", program.tail());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_three_services_work_without_their_log() {
+    for Fate { name, place, then } in FATES {
+        let vhost = Broker::shared().await.vhost("log").await;
+        let (broker, redis, receiver) = (vhost.amqp_url(), Redis::start().await, Receiver::start().await);
+        let (redis_port, acl_port, api_port) = (redis.port().to_string(), free_port(), free_port());
+        let mut places = [place(), place(), place()];
+
+        let (port, stores) = (
+            acl_port.to_string(),
+            [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &redis_port)],
+        );
+        let variables = [&stores[..], &[("FLASK_RUN_PORT", &port), ("RUST_LOG", "debug")]].concat();
+        let acl = start(
+            &places[0],
+            env!("CARGO_BIN_EXE_test-acl-service"),
+            &[],
+            &variables,
+        );
+        let acl = Service::start(acl, acl_port).await;
+
+        let port = api_port.to_string();
+        let variables = [
+            ("BROKER_URL", broker.as_str()),
+            ("FLASK_RUN_PORT", &port),
+            ("RUST_LOG", "debug"),
+        ];
+        let api = start(&places[1], env!("CARGO_BIN_EXE_test-public-api"), &[], &variables);
+        let api = Service::start(api, api_port).await;
+
+        let acl_url = acl.url();
+        let variables = [
+            &stores[..],
+            &[("BROKER_URL", &broker), ("AUTHORIZATION_SERVICE_URL", &acl_url)],
+        ]
+        .concat();
+        let arguments = ["-A", "authorization_worker.tasks", "worker", "-l", "debug"];
+        let worker = start(
+            &places[2],
+            env!("CARGO_BIN_EXE_test-worker"),
+            &arguments,
+            &variables,
+        );
+        eventually(format!("{name}: a consumer"), WAIT, || async {
+            assert_eq!(worker.try_exit(), None, "{name}: {}", worker.tail());
+            match vhost.consumers("celery").await.len() {
+                1 => Ok(()),
+                consumers => Err(format!("{consumers} consumers")),
+            }
+        })
+        .await;
+
+        places.iter_mut().for_each(then);
+        // A lost connection is what each program logs most about.
+        vhost.close_all_connections().await;
+        for request in 1..=20 {
+            let station = Uuid::new_v4();
+            let driver = format!("station/{station}/driver/{TOKEN}");
+            let added = http::put(&format!("{}/{driver}/acl", acl.url())).await;
+            assert_eq!(added.status, 200, "{name}: {added:?}");
+            let url = format!(
+                "{}/{driver}/authorize?callback_url={}",
+                api.url(),
+                receiver.url("/")
+            );
+            eventually(format!("{name}: request {request} accepted"), WAIT, || async {
+                match http::get(&url).await.status {
+                    200 => Ok(()),
+                    status => Err(status.to_string()),
+                }
+            })
+            .await;
+            receiver.wait_for(request, WAIT).await;
+        }
+        eventually(format!("{name}: all records"), WAIT, || async {
+            match redis.audit_records().await.len() {
+                20 => Ok(()),
+                records => Err(format!("{records} records")),
+            }
+        })
+        .await;
+        stops(&api.process, name).await;
+        stops(&worker, name).await;
+        stops(&acl.process, name).await;
+        let depth = vhost.queue("celery").await;
+        assert_eq!(depth.ready + depth.unacked, 0, "{name}: {depth:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn standalone_works_without_its_log() {
+    for Fate { name, place, then } in FATES {
+        let receiver = Receiver::start().await;
+        let mut place = place();
+        let program = env!("CARGO_BIN_EXE_test-standalone");
+        let arguments = ["--api-port", "0", "--acl-port", "0"];
+        let process = start(&place, program, &arguments, &[("RUST_LOG", "debug")]);
+        let line = process.wait_for_line("public API", WAIT).await;
+        let api = line.split_whitespace().last().unwrap_or_default().to_owned();
+        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        then(&mut place);
+        for request in 1..=20 {
+            let station = Uuid::new_v4();
+            let callback = receiver.url("/");
+            let url = format!("{api}/station/{station}/driver/{TOKEN}/authorize?callback_url={callback}");
+            assert_eq!(http::get(&url).await.status, 200, "{name}");
+            receiver.wait_for(request, WAIT).await;
+        }
+        stops(&process, name).await;
+        let database = process.directory().join("cp-auth.db");
+        let arguments = ["queue".as_ref(), "--database".as_ref(), database.as_os_str()];
+        let queue = Process::spawn(program, arguments, [("", ""); 0]);
+        assert!(queue.wait_exit(WAIT).await.success());
+        assert!(queue.stdout()[0].starts_with("0 "), "{name}: {}", queue.tail());
+    }
+}
+
+/// A second signal ends a program at once, whatever it waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_program_without_its_log() {
+    for Fate { name, place, then } in FATES {
+        let mut place = place();
+        let arguments = ["--api-port", "0", "--acl-port", "0"];
+        let program = env!("CARGO_BIN_EXE_test-standalone");
+        let process = start(&place, program, &arguments, &[("CALLBACK_TIMEOUT_SEC", "60")]);
+        let line = process.wait_for_line("public API", WAIT).await;
+        let api = line.split_whitespace().last().unwrap_or_default().to_owned();
+        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        then(&mut place);
+        let receiver = Receiver::start().await;
+        let callback = receiver.url("/slow/60000");
+        let station = Uuid::new_v4();
+        let url = format!("{api}/station/{station}/driver/{TOKEN}/authorize?callback_url={callback}");
+        assert_eq!(http::get(&url).await.status, 200, "{name}");
+        receiver.wait_for(1, WAIT).await;
+        process.signal(Signal::TERM);
+        process.signal(Signal::INT);
+        let status = process.wait_exit(STOP).await;
+        assert!(status.success(), "{name}: {status}");
+    }
+}
+
+/// What was lost is counted and logged once, when somebody reads again.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_lines_are_counted() {
+    let mut place = LogPlace::pipe();
+    let port = free_port();
+    let port_text = port.to_string();
+    let variables = [
+        ("FLASK_RUN_PORT", port_text.as_str()),
+        ("REDIS_PORT", "1"),
+        // A request has lines of its own at this level only.
+        ("RUST_LOG", "hyper=trace,error"),
+    ];
+    let process = start(&place, env!("CARGO_BIN_EXE_test-acl-service"), &[], &variables);
+    let service = Service::start(process, port).await;
+    let url = format!("{}/station/{}/driver/{TOKEN}/acl", service.url(), Uuid::new_v4());
+    place.lose();
+    for _ in 0..3 {
+        assert_eq!(http::get(&url).await.status, 503);
+    }
+    place.come_back();
+    let (place, text) = (RefCell::new(place), RefCell::new(String::new()));
+    eventually("a line about the lost ones", WAIT, || async {
+        assert_eq!(http::get(&url).await.status, 503);
+        text.borrow_mut().push_str(&place.borrow_mut().read());
+        if text
+            .borrow()
+            .contains("could not be written and are lost: Broken pipe")
+        {
+            Ok(())
+        } else {
+            Err(text.borrow().clone())
+        }
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(http::get(&url).await.status, 503);
+    }
+    let text = text.into_inner() + &place.into_inner().read();
+    assert_eq!(text.matches("are lost").count(), 1, "{text}");
+}
