@@ -7,6 +7,7 @@ use std::io::{self, Read};
 pub const MAX_BODY: u64 = 64 * 1024 * 1024;
 
 /// How much memory the xz decoder may take, bytes: the largest preset of xz needs 65 MiB.
+#[cfg(feature = "lzma")]
 const LZMA_MEMORY: u64 = 80 * 1024 * 1024;
 
 /// A compression that kombu knows.
@@ -38,6 +39,9 @@ pub enum CompressionError {
         /// What the decoder says.
         source: io::Error,
     },
+    /// The cargo feature for this compression is off.
+    #[error("cannot unpack {} data: this program was built without that compression", .0.header())]
+    NotBuiltIn(Compression),
 }
 
 impl Compression {
@@ -76,14 +80,21 @@ impl Compression {
         let mut unpacked = Vec::with_capacity(body.len().saturating_mul(2));
         let result = match self {
             Compression::Zlib => read(limit, flate2::bufread::ZlibDecoder::new(body), &mut unpacked),
+            #[cfg(feature = "bzip2")]
             Compression::Bzip2 if body.is_empty() => Ok(()),
+            #[cfg(feature = "bzip2")]
             Compression::Bzip2 => streams(body, &mut unpacked, |rest, unpacked| {
                 read(limit, bzip2::bufread::BzDecoder::new(rest), unpacked)
             }),
+            #[cfg(feature = "lzma")]
             Compression::Lzma => streams(body, &mut unpacked, |rest, unpacked| xz(limit, rest, unpacked)),
+            #[cfg(feature = "brotli")]
             Compression::Brotli => brotli(limit, body, &mut unpacked),
+            #[cfg(feature = "zstd")]
             Compression::Zstd => zstd::stream::read::Decoder::with_buffer(body)
                 .and_then(|decoder| read(limit, decoder, &mut unpacked)),
+            #[cfg(not(all(feature = "brotli", feature = "bzip2", feature = "lzma", feature = "zstd")))]
+            left_out => return Err(CompressionError::NotBuiltIn(left_out)),
         };
         if let Err(source) = result {
             return Err(CompressionError::Corrupt {
@@ -100,22 +111,29 @@ impl Compression {
     /// Packs a body as kombu's defaults do; the bytes may differ from Python's where the libraries differ.
     ///
     /// # Errors
-    /// None that is known: all five write to memory.
+    /// [`io::ErrorKind::Unsupported`] if the cargo feature for this compression is off; none else is known, as all five
+    /// write to memory.
     pub fn compress(self, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut packed = Vec::new();
         match self {
             Compression::Zlib => flate2::bufread::ZlibEncoder::new(body, flate2::Compression::default())
                 .read_to_end(&mut packed)?,
+            #[cfg(feature = "bzip2")]
             Compression::Bzip2 => {
                 bzip2::bufread::BzEncoder::new(body, bzip2::Compression::best()).read_to_end(&mut packed)?
             }
+            #[cfg(feature = "lzma")]
             Compression::Lzma => liblzma::bufread::XzEncoder::new(body, 6).read_to_end(&mut packed)?,
+            #[cfg(feature = "brotli")]
             Compression::Brotli => {
                 brotli::CompressorReader::new(body, 4096, 11, 22).read_to_end(&mut packed)?
             }
+            #[cfg(feature = "zstd")]
             Compression::Zstd => {
                 zstd::stream::read::Encoder::with_buffer(body, 3)?.read_to_end(&mut packed)?
             }
+            #[cfg(not(all(feature = "brotli", feature = "bzip2", feature = "lzma", feature = "zstd")))]
+            _left_out => return Err(io::ErrorKind::Unsupported.into()),
         };
         Ok(packed)
     }
@@ -129,6 +147,7 @@ fn read(limit: u64, decoder: impl Read, unpacked: &mut Vec<u8>) -> io::Result<()
 
 /// Reads one stream after the other, as Python's `bz2` and `lzma` do: what follows a whole stream and is none is ignored,
 /// unless it might be the beginning of one.
+#[cfg(any(feature = "bzip2", feature = "lzma"))]
 fn streams(
     body: &[u8],
     unpacked: &mut Vec<u8>,
@@ -158,6 +177,7 @@ fn streams(
 }
 
 /// One xz container or `.lzma` stream.
+#[cfg(feature = "lzma")]
 fn xz(limit: u64, packed: &mut &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
     let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY, 0)?;
     let read = read(
@@ -172,6 +192,7 @@ fn xz(limit: u64, packed: &mut &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> 
 }
 
 /// One stream and nothing behind it, without the large windows that Python's decoder refuses too.
+#[cfg(feature = "brotli")]
 fn brotli(limit: u64, packed: &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
     use brotli::enc::StandardAlloc;
     let alloc = StandardAlloc::default;
@@ -205,7 +226,13 @@ fn brotli(limit: u64, packed: &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(
+    test,
+    feature = "brotli",
+    feature = "bzip2",
+    feature = "lzma",
+    feature = "zstd"
+))]
 mod tests {
     use super::*;
 

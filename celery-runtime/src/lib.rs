@@ -22,49 +22,79 @@
 //! Messages are acked after their run (late) unless told otherwise, a panic is a failed task, and one
 //! supervisor comes back by itself after every kind of connection loss.
 
+#[cfg(feature = "amqp")]
 mod after;
+#[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(feature = "amqp")]
 mod banner;
+#[cfg(feature = "amqp")]
 mod broker_url;
+#[cfg(feature = "amqp")]
 mod canvas;
+#[cfg(feature = "amqp")]
 mod connection;
+#[cfg(feature = "amqp")]
 mod declaration;
+#[cfg(feature = "amqp")]
 mod delayed_delivery;
+#[cfg(feature = "amqp")]
 mod destination;
 mod exception;
 mod log_format;
 mod nodename;
 mod origin;
+#[cfg(feature = "amqp")]
 mod outbox;
+#[cfg(feature = "amqp")]
 mod producer;
+#[cfg(feature = "amqp")]
 mod publisher;
+#[cfg(feature = "amqp")]
 mod queue;
 mod rate_limit;
 mod registry;
+#[cfg(feature = "amqp")]
 mod result_backend;
+mod settlement;
+#[cfg(feature = "amqp")]
 mod shutdown;
+mod strategy;
 mod task;
 mod task_options;
 mod time_limit;
+#[cfg(feature = "amqp")]
 pub mod worker;
 
+#[cfg(feature = "amqp")]
 pub use banner::banner;
+#[cfg(feature = "amqp")]
 pub use broker_url::{BrokerUrl, BrokerUrlError};
+#[cfg(feature = "amqp")]
 pub use connection::BrokerError;
+#[cfg(feature = "amqp")]
 pub use destination::Destination;
 pub use exception::Exception;
 pub use log_format::{CeleryFormat, TaskFields};
 pub use nodename::nodename;
 pub use origin::{hostname, sender};
+#[cfg(feature = "amqp")]
 pub use producer::{Producer, ProducerConfig};
+#[cfg(feature = "amqp")]
 pub use publisher::PublishError;
+#[cfg(feature = "amqp")]
 pub use queue::{ExchangeType, Queue};
 pub use rate_limit::{RateLimit, RateLimitError};
 pub use registry::{RegisteredTask, Registry};
 #[cfg(feature = "redis")]
 pub use result_backend::RedisUrl;
+#[cfg(feature = "amqp")]
 pub use result_backend::{ResultBackend, ResultBackendError};
+pub use settlement::Settlement;
+#[cfg(feature = "amqp")]
 pub use shutdown::{Shutdown, ShutdownHandle, Stage};
+pub use strategy::{Disposition, decide};
 pub use task::{DeliveryInfo, Outcome, Request, Retry, TaskError, TaskResult, When};
 pub use task_options::TaskOptions;
+#[cfg(feature = "amqp")]
 pub use worker::{Status, Worker, WorkerConfig};

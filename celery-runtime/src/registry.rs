@@ -10,10 +10,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::exception::{Exception, panic_text};
+use crate::settlement::Settlement;
 use crate::task::{Outcome, Request, Retry, TaskError, TaskResult, When};
 use crate::task_options::TaskOptions;
 use crate::time_limit::{Elapsed, TimeLimits};
-use crate::worker::Settlement;
 
 /// The tasks of a worker by name.
 #[derive(Default, Clone)]

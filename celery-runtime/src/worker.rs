@@ -2,14 +2,13 @@
 
 mod broker;
 mod consumer;
+mod delivery;
 mod log;
 mod pool;
 mod progress;
 mod rate_limits;
 mod schedule;
-mod settlement;
 mod state;
-mod strategy;
 
 use std::time::Duration;
 
@@ -17,8 +16,6 @@ use tokio::sync::watch;
 
 use self::broker::Link;
 use self::consumer::{Consumer, End};
-pub use self::settlement::Settlement;
-pub use self::strategy::{Disposition, decide};
 use crate::broker_url::BrokerUrl;
 use crate::connection::{self, BrokerError};
 use crate::destination::Routes;

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use celery_protocol::TaskMessage;
-use celery_runtime::worker::{Disposition, Settlement, decide};
-use celery_runtime::{Outcome, RegisteredTask, Registry, Request};
+use celery_runtime::{Disposition, Outcome, RegisteredTask, Registry, Request, Settlement, decide};
 use jiff::Timestamp;
 use service_kit::background;
 use service_kit::shutdown::Shutdown;

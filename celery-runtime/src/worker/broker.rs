@@ -9,7 +9,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection};
 
 use super::WorkerConfig;
-use super::settlement::Delivery;
+use super::delivery::Delivery;
 use crate::amqp;
 use crate::connection::{self, BrokerError};
 use crate::declaration;

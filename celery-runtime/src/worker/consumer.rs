@@ -11,18 +11,19 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::broker::{Incoming, Link, TagCounter};
+use super::delivery::Delivery;
 use super::log;
 use super::pool::{Finished, Pool, Run};
 use super::progress::{Finding, Look, Progress};
 use super::rate_limits::RateLimits;
 use super::schedule::Schedule;
-use super::settlement::{Delivery, Settlement};
 use super::state::{Arrival, State};
-use super::strategy::{self, Disposition};
 use super::{Status, WorkerConfig};
 use crate::after::After;
 use crate::registry::{RegisteredTask, Registry};
+use crate::settlement::Settlement;
 use crate::shutdown::{Shutdown, Stage};
+use crate::strategy::{self, Disposition};
 use crate::task::Request;
 
 /// Everything that can happen to a consuming worker. Events and remote control (contract C and D) get their

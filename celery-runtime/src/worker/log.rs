@@ -5,8 +5,9 @@ use std::time::Duration;
 use celery_protocol::saferepr::saferepr;
 use celery_protocol::{DecodeError, Incoming, Level, Refusal, TaskMessage, Value};
 
-use super::settlement::{Delivery, Settlement};
+use super::delivery::Delivery;
 use crate::registry::RegisteredTask;
+use crate::settlement::Settlement;
 use crate::task::{Outcome, Request};
 
 /// Longest result text in a log line.

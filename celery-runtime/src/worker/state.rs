@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::settlement::Settlement;
 use crate::task::Run;
-use crate::worker::settlement::{Delivery, Settlement};
+use crate::worker::delivery::Delivery;
 
 /// How many ended runs are remembered, to recognise their redelivery.
 const REMEMBERED: usize = 10_000;
