@@ -25,6 +25,7 @@
 mod after;
 mod amqp;
 mod banner;
+pub mod broker_look;
 mod broker_url;
 mod canvas;
 mod connection;
