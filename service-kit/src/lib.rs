@@ -2,9 +2,13 @@
 //! health, and serving HTTP.
 
 pub mod admin;
+pub mod check;
+pub mod completions;
 pub mod env;
+pub mod explain;
 pub mod healthcheck;
 pub mod http;
 pub mod program;
+pub mod reach;
 pub mod shutdown;
 pub mod telemetry;
