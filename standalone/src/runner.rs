@@ -7,6 +7,7 @@ use celery_protocol::TaskMessage;
 use celery_runtime::worker::{Disposition, Settlement, decide};
 use celery_runtime::{Outcome, RegisteredTask, Registry, Request};
 use jiff::Timestamp;
+use service_kit::explain::explain;
 use service_kit::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -88,11 +89,10 @@ impl Runner {
             () = async { while running.join_next().await.is_some() {} } => {}
             () = shutdown.drain_limit() => {}
         }
-        if !self.running.is_empty() {
-            tracing::warn!(
-                "{} requests are still running; they are run again at the next start",
-                self.running.len()
-            );
+        match self.running.len() {
+            0 => {}
+            1 => tracing::warn!("1 request is still running; it is run again at the next start"),
+            left => tracing::warn!("{left} requests are still running; they are run again at the next start"),
         }
     }
 
@@ -222,9 +222,9 @@ where
     loop {
         match attempt().await {
             Ok(done) => return done,
-            Err(error) if said => tracing::debug!("still cannot {what}: {:#}", anyhow::Error::new(error)),
+            Err(error) if said => tracing::debug!("still cannot {what}: {}", explain(&error)),
             Err(error) => {
-                tracing::error!("cannot {what}, trying on: {:#}", anyhow::Error::new(error));
+                tracing::error!("cannot {what}, trying again until it works: {}", explain(&error));
                 said = true;
             }
         }

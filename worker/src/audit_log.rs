@@ -81,11 +81,3 @@ impl AuditSink for NoAuditLog {
         Ok(vec![Fate::Written; records.len()])
     }
 }
-
-/// The error with its causes, in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
