@@ -3,6 +3,7 @@
 
 mod acl;
 mod allow_list;
+mod check;
 mod config;
 mod path;
 mod redis_allow_list;
@@ -11,5 +12,6 @@ mod service;
 pub use acl::router;
 pub use allow_list::{AllowList, Unavailable};
 pub use config::{Config, VARIABLES};
+pub use path::ACCESS_LOG_PATH;
 pub use redis_allow_list::RedisAllowList;
 pub use service::main;

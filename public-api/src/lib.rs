@@ -4,6 +4,7 @@
 mod amqp_queue;
 mod authorize;
 mod callback_url;
+mod check;
 mod config;
 mod json_body;
 mod path;
@@ -13,5 +14,6 @@ mod task_queue;
 pub use amqp_queue::AmqpQueue;
 pub use authorize::{Authorize, router};
 pub use config::{Config, VARIABLES};
+pub use path::ACCESS_LOG_PATH;
 pub use service::main;
 pub use task_queue::{TaskQueue, Unavailable};

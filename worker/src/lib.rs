@@ -11,6 +11,7 @@ pub mod callback_url;
 mod cli;
 pub mod config;
 pub mod driver_token;
+pub mod looks;
 pub mod run;
 pub mod target_policy;
 pub mod task;

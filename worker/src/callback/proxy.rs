@@ -36,6 +36,33 @@ impl Proxies {
             .build()
     }
 
+    /// The servers that the variables name.
+    pub(crate) fn servers(&self) -> Vec<ProxyServer> {
+        let named = [
+            ("HTTP_PROXY", &self.http),
+            ("HTTPS_PROXY", &self.https),
+            ("ALL_PROXY", &self.all),
+        ];
+        let server = |(variable, url): (&'static str, &String)| {
+            let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
+            let url: Uri = format!("http://{address}").parse().ok()?;
+            Some(ProxyServer {
+                variable,
+                host: url
+                    .host()?
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .to_owned(),
+                port: url.port_u16().unwrap_or(80),
+            })
+        };
+        named
+            .into_iter()
+            .filter(|(_, url)| !url.is_empty())
+            .filter_map(server)
+            .collect()
+    }
+
     /// The same choice for reqwest.
     pub(crate) fn for_reqwest(&self) -> reqwest::Result<Vec<reqwest::Proxy>> {
         let mut proxies = Vec::new();
@@ -63,6 +90,14 @@ impl fmt::Debug for Proxies {
             .field("no", &self.no)
             .finish()
     }
+}
+
+/// A proxy that a variable names, without its credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProxyServer {
+    pub(crate) variable: &'static str,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// The proxy for one request.
