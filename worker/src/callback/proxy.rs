@@ -183,3 +183,32 @@ pub(super) async fn tunnel(
         Err(Cause::Proxy(ProxyFailure::Tunnel(status.to_owned())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_without_their_credentials() {
+        let proxies = Proxies {
+            http: "http://me:secret@proxy:3128".to_owned(),
+            https: "[::1]:7/".to_owned(),
+            all: "proxy".to_owned(),
+            no: "localhost".to_owned(),
+        };
+        let server = |variable, host: &str, port| ProxyServer {
+            variable,
+            host: host.to_owned(),
+            port,
+        };
+        assert_eq!(
+            proxies.servers(),
+            [
+                server("HTTP_PROXY", "proxy", 3128),
+                server("HTTPS_PROXY", "::1", 7),
+                server("ALL_PROXY", "proxy", 80),
+            ]
+        );
+        assert_eq!(Proxies::default().servers(), []);
+    }
+}
