@@ -2,7 +2,7 @@
 
 use service_kit::admin::{self, ADMIN_ADDRESS};
 use service_kit::env::{BadEnvironment, Env, Variable};
-use service_kit::http::ListenAddress;
+use service_kit::http::{self, ACCESS_LOG, AccessLog, ListenAddress};
 use service_kit::telemetry::{self, Filter, RUST_LOG};
 
 const FLASK_RUN_HOST: Variable = Variable {
@@ -39,6 +39,7 @@ pub const VARIABLES: &[Variable] = &[
     REDIS_HOST,
     REDIS_PORT,
     ADMIN_ADDRESS,
+    ACCESS_LOG,
     RUST_LOG,
 ];
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub redis_port: u16,
     /// Where health is served, if anywhere.
     pub admin: Option<ListenAddress>,
+    /// Whether each request is logged.
+    pub access_log: bool,
     /// What is logged.
     pub log: Filter,
 }
@@ -69,12 +72,14 @@ impl Config {
         let host = reader.text(&FLASK_RUN_HOST);
         let port = reader.parse_optional(&FLASK_RUN_PORT, PORT);
         let default_port = reader.parse(&AUTHORIZATION_SERVICE_PORT, PORT);
+        let access_log = http::read_access_log(&mut reader);
         let config = Self {
             listen: ListenAddress::new(&host, port.unwrap_or(default_port)),
             redis_host: reader.text(&REDIS_HOST),
             redis_port: reader.parse(&REDIS_PORT, PORT),
             admin: admin::read_address(&mut reader),
-            log: telemetry::read_filter(&mut reader),
+            access_log,
+            log: AccessLog::filter(access_log, telemetry::read_filter(&mut reader)),
         };
         reader.finish()?;
         Ok(config)

@@ -1,6 +1,16 @@
 //! The one path of this service: `/station/<station>/driver/<token>/acl`.
 
+use service_kit::http::Segment;
 use uuid::Uuid;
+
+/// What access lines may show of it: everything but the token.
+pub const ACCESS_LOG_PATH: &[Segment] = &[
+    Segment::Word("station"),
+    Segment::If(|segment| station(segment).is_some()),
+    Segment::Word("driver"),
+    Segment::Masked,
+    Segment::Word("acl"),
+];
 
 /// Who is asked about, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,13 +28,16 @@ pub(crate) fn permission(segments: &[&str]) -> Option<Permission> {
     if token.is_empty() {
         return None;
     }
-    // Of the four notations that `Uuid` reads, only the hyphenated one has this length.
-    let hyphenated = station.len() == uuid::fmt::Hyphenated::LENGTH;
-    let station = hyphenated.then(|| Uuid::try_parse(station).ok()).flatten()?;
     Some(Permission {
-        station,
+        station: self::station(station)?,
         token: (*token).to_owned(),
     })
+}
+
+fn station(segment: &str) -> Option<Uuid> {
+    // Of the four notations that `Uuid` reads, only the hyphenated one has this length.
+    let hyphenated = segment.len() == uuid::fmt::Hyphenated::LENGTH;
+    hyphenated.then(|| Uuid::try_parse(segment).ok()).flatten()
 }
 
 #[cfg(test)]

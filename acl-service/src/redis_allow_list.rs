@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisResult};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
+};
 use service_kit::admin::Part;
+use service_kit::explain::explain;
+use service_kit::reach::reach;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -25,6 +29,9 @@ const NEXT_CONNECTION: Duration = Duration::from_millis(10);
 /// Between two looks at whether Redis answers.
 const CHECK: Duration = Duration::from_secs(1);
 
+/// For the connection to show that it works, before it is asked why it does not.
+const AT_ONCE: Duration = Duration::from_millis(300);
+
 /// How long sent bytes may stay unacknowledged before a connection counts as dead.
 const DEAD_PEER: Duration = Duration::from_secs(3);
 
@@ -32,7 +39,8 @@ const DEAD_PEER: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct RedisAllowList {
     connection: ConnectionManager,
-    address: String,
+    host: String,
+    port: u16,
 }
 
 impl RedisAllowList {
@@ -55,25 +63,27 @@ impl RedisAllowList {
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         Ok(Self {
             connection,
-            address: format!("{host}:{port}"),
+            host: host.to_owned(),
+            port,
         })
     }
 
     /// Keeps `part` true to whether Redis answers, and says each change in the log once. Never ends.
     pub async fn watch(&self, part: Part) {
+        let address = format!("{}:{}", self.host, self.port);
         let mut said_down = false;
         loop {
             match self.ping().await {
                 Ok(()) => {
                     if part.ready() {
-                        info!("Redis at {} answers", self.address);
+                        info!("Redis at {address} answers");
                     }
                     said_down = false;
                 }
                 Err(trouble) => {
                     part.not_ready(trouble.as_str());
                     if !said_down {
-                        warn!("Redis at {} does not answer, trying on: {trouble}", self.address);
+                        warn!("Redis at {address} does not answer, trying again until it does: {trouble}");
                         said_down = true;
                     }
                 }
@@ -82,19 +92,44 @@ impl RedisAllowList {
         }
     }
 
+    /// Whether a Redis answers there, asked once. Whoever awaits this sets the bound.
+    ///
+    /// # Errors
+    ///
+    /// With the reason.
+    pub async fn look(host: &str, port: u16) -> Result<(), String> {
+        reach(host, port).await.map_err(|why| why.to_string())?;
+        let asked = async {
+            let client = Client::open((host, port))?;
+            let unbounded = AsyncConnectionConfig::new()
+                .set_connection_timeout(None)
+                .set_response_timeout(None);
+            let mut connection = client
+                .get_multiplexed_async_connection_with_config(&unbounded)
+                .await?;
+            redis::cmd("PING").exec_async(&mut connection).await
+        };
+        asked.await.map_err(|error: RedisError| explain(&error))
+    }
+
     async fn ping(&self) -> Result<(), String> {
-        match timeout(
-            TIMEOUT,
-            redis::cmd("PING").exec_async(&mut self.connection.clone()),
-        )
-        .await
-        {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!(
-                "no connection or no answer within {} ms",
-                TIMEOUT.as_millis()
-            )),
+        let (command, mut connection) = (redis::cmd("PING"), self.connection.clone());
+        tokio::select! {
+            biased;
+            answer = timeout(TIMEOUT, command.exec_async(&mut connection)) => match answer {
+                Ok(answer) => answer.map_err(|error| explain(&error)),
+                Err(_) => Err(format!("no connection or no answer within {} ms", TIMEOUT.as_millis())),
+            },
+            why = self.unreachable() => Err(why),
+        }
+    }
+
+    /// Why there is no connection, as soon as that is known. The library, which tries again without end, does not say it.
+    async fn unreachable(&self) -> String {
+        sleep(AT_ONCE).await;
+        match reach(&self.host, self.port).await {
+            Ok(_connection) => std::future::pending().await,
+            Err(why) => why.to_string(),
         }
     }
 

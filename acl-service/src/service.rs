@@ -6,13 +6,15 @@ use std::sync::Arc;
 use service_kit::admin::{self, Readiness};
 use service_kit::background::Background;
 use service_kit::env::Env;
-use service_kit::http::{self, Limits};
-use service_kit::program::Program;
+use service_kit::http::{self, AccessLog, Limits};
+use service_kit::program::{Asked, Program};
 use service_kit::shutdown::Shutdown;
 use service_kit::telemetry;
 
 use crate::acl::router;
+use crate::check::check;
 use crate::config::{Config, VARIABLES};
+use crate::path::ACCESS_LOG_PATH;
 use crate::redis_allow_list::RedisAllowList;
 
 const PROGRAM: Program = Program {
@@ -24,10 +26,12 @@ const PROGRAM: Program = Program {
 
 /// The whole program, from its command line to its exit code.
 pub fn main() -> ExitCode {
-    if let Some(health) = PROGRAM.parse_arguments() {
-        return health;
+    let asked = PROGRAM.parse_arguments();
+    if let Asked::Done(exit_code) = asked {
+        return exit_code;
     }
     match Config::read(&Env::process()) {
+        Ok(config) if asked == Asked::Check => PROGRAM.check(check(&config)),
         Ok(config) => PROGRAM.run(serve(config)),
         Err(mistakes) => PROGRAM.misconfigured(&mistakes),
     }
@@ -35,6 +39,7 @@ pub fn main() -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log);
+    let access_log = AccessLog::new(config.access_log, ACCESS_LOG_PATH);
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
     let shutdown = Shutdown::on_signals(&mut background)?;
@@ -44,10 +49,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (watched, redis) = (allow_list.clone(), readiness.part("redis"));
     background.spawn("watching Redis", async move { watched.watch(redis).await });
     tracing::info!("ACL service on http://{}", listener.local_addr()?);
-    let serving = http::serve(
+    let serving = http::serve_logging(
         listener,
         router(Arc::new(allow_list)),
         Limits::default(),
+        access_log,
         shutdown.clone(),
     );
     Ok(background.during(|| shutdown.warm.cancel(), serving).await?)

@@ -55,6 +55,14 @@ pub enum BrokerUrlError {
 }
 
 impl BrokerUrl {
+    /// The brokers one by one.
+    pub fn alternatives(&self) -> impl Iterator<Item = Self> {
+        let alone = |endpoint: &Endpoint| Self {
+            endpoints: vec![endpoint.clone()],
+        };
+        self.endpoints.iter().map(alone)
+    }
+
     /// What to dial at the `attempt`th try: the alternatives in turn.
     pub(crate) fn amqp_uri(&self, attempt: usize) -> AMQPUri {
         self.endpoint(attempt).amqp_uri()
@@ -271,6 +279,8 @@ mod tests {
         assert_eq!(url.amqp_uri(0).authority.host, "a");
         assert_eq!(url.amqp_uri(1).authority.host, "b");
         assert_eq!(url.amqp_uri(2).authority.host, "a");
+        let alone: Vec<String> = url.alternatives().map(|broker| broker.to_string()).collect();
+        assert_eq!(alone, ["amqp://guest:**@a:5672//", "amqp://guest:**@b:5672//"]);
     }
 
     #[test]

@@ -55,6 +55,15 @@ impl BrokerError {
         move |source| Self::Refused { operation, source }
     }
 
+    /// What is wrong, for a text that has named the broker already.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Connect { source, .. } => source.to_string(),
+            Self::Timeout { .. } => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            Self::Refused { .. } | Self::NameTooLong(_) => self.explained(),
+        }
+    }
+
     /// The error with its cause, on one line.
     pub(crate) fn explained(&self) -> String {
         match std::error::Error::source(self) {

@@ -84,6 +84,27 @@ pub(crate) async fn exchange_exists(connection: &Connection, name: &str) -> Resu
     }
 }
 
+/// Whether there is such a queue. It is neither made nor changed.
+pub(crate) async fn queue_exists(connection: &Connection, name: &str) -> Result<bool, BrokerError> {
+    let channel = open_channel(connection).await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    match channel
+        .queue_declare(short(name)?, options, amqp::no_arguments())
+        .await
+    {
+        Ok(_queue) => {
+            let _already_closed = channel.close(200, "goodbye".into()).await;
+            Ok(true)
+        }
+        // It ends the channel.
+        Err(error) if is(&error, AMQPSoftError::NOTFOUND) => Ok(false),
+        Err(error) => Err(BrokerError::refused(format!("look at queue {name}"))(error)),
+    }
+}
+
 /// How many messages of a queue wait to be delivered.
 pub(crate) async fn ready_messages(channel: &Channel, queue: &str) -> Result<u32, BrokerError> {
     let options = QueueDeclareOptions {

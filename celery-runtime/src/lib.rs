@@ -29,6 +29,8 @@ mod amqp;
 #[cfg(feature = "amqp")]
 mod banner;
 #[cfg(feature = "amqp")]
+pub mod broker_look;
+#[cfg(feature = "amqp")]
 mod broker_url;
 #[cfg(feature = "amqp")]
 mod canvas;

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use celery_protocol::{Sender, TaskCall, Text, Value};
 use jiff::Timestamp;
+use service_kit::explain::explain;
 use service_kit::http::{self, Resource};
 use uuid::Uuid;
 
@@ -93,8 +94,8 @@ impl<Q: TaskQueue> Authorize<Q> {
             Ok(()) => true,
             Err(unavailable) => {
                 // The queue itself says in the log when it goes away and when it is back.
-                let unavailable = anyhow::Error::new(unavailable);
-                tracing::debug!(task.id = %id, station.id = %station, "request {id} not accepted: {unavailable:#}");
+                let why = explain(&unavailable);
+                tracing::debug!(task.id = %id, station.id = %station, "request {id} not accepted: {why}");
                 false
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use celery_runtime::BrokerUrl;
 use service_kit::admin::{self, ADMIN_ADDRESS};
 use service_kit::env::{BadEnvironment, Env, Variable};
-use service_kit::http::ListenAddress;
+use service_kit::http::{self, ACCESS_LOG, AccessLog, ListenAddress};
 use service_kit::telemetry::{self, Filter, RUST_LOG};
 
 const BROKER_URL: Variable = Variable {
@@ -36,6 +36,7 @@ pub const VARIABLES: &[Variable] = &[
     BROKER_URL,
     AUTHORIZATION_TIMEOUT_SEC,
     ADMIN_ADDRESS,
+    ACCESS_LOG,
     RUST_LOG,
 ];
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub authorization_timeout: Duration,
     /// Where health is served, if anywhere.
     pub admin: Option<ListenAddress>,
+    /// Whether each request is logged.
+    pub access_log: bool,
     /// What is logged.
     pub log: Filter,
 }
@@ -64,12 +67,14 @@ impl Config {
         let mut reader = env.reader();
         let host = reader.text(&FLASK_RUN_HOST);
         let timeout: u32 = reader.parse(&AUTHORIZATION_TIMEOUT_SEC, "a whole number of seconds");
+        let access_log = http::read_access_log(&mut reader);
         let config = Self {
             listen: ListenAddress::new(&host, reader.parse(&FLASK_RUN_PORT, "a port from 0 to 65535")),
             broker: reader.parse_explained(&BROKER_URL),
             authorization_timeout: Duration::from_secs(timeout.into()),
             admin: admin::read_address(&mut reader),
-            log: telemetry::read_filter(&mut reader),
+            access_log,
+            log: AccessLog::filter(access_log, telemetry::read_filter(&mut reader)),
         };
         reader.finish()?;
         Ok(config)

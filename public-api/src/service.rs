@@ -7,14 +7,16 @@ use celery_runtime::{Producer, ProducerConfig};
 use service_kit::admin::{self, Readiness};
 use service_kit::background::Background;
 use service_kit::env::Env;
-use service_kit::http::{self, Limits};
-use service_kit::program::Program;
+use service_kit::http::{self, AccessLog, Limits};
+use service_kit::program::{Asked, Program};
 use service_kit::shutdown::Shutdown;
 use service_kit::telemetry;
 
 use crate::amqp_queue::AmqpQueue;
 use crate::authorize::{Authorize, router};
+use crate::check::check;
 use crate::config::{Config, VARIABLES};
+use crate::path::ACCESS_LOG_PATH;
 
 const PROGRAM: Program = Program {
     name: "public-api",
@@ -31,10 +33,12 @@ const PUBLISH_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The whole program, from its command line to its exit code.
 pub fn main() -> ExitCode {
-    if let Some(health) = PROGRAM.parse_arguments() {
-        return health;
+    let asked = PROGRAM.parse_arguments();
+    if let Asked::Done(exit_code) = asked {
+        return exit_code;
     }
     match Config::read(&Env::process()) {
+        Ok(config) if asked == Asked::Check => PROGRAM.check(check(&config, PROGRAM.name, QUEUE)),
         Ok(config) => PROGRAM.run(serve(config)),
         Err(mistakes) => PROGRAM.misconfigured(&mistakes),
     }
@@ -42,6 +46,7 @@ pub fn main() -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log);
+    let access_log = AccessLog::new(config.access_log, ACCESS_LOG_PATH);
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
     let shutdown = Shutdown::on_signals(&mut background)?;
@@ -72,7 +77,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         sender: celery_runtime::sender().clone(),
         timeout: config.authorization_timeout,
     };
-    let serving = http::serve(listener, router(authorize), Limits::default(), shutdown.clone());
+    let serving = http::serve_logging(
+        listener,
+        router(authorize),
+        Limits::default(),
+        access_log,
+        shutdown.clone(),
+    );
     let outcome = background.during(|| shutdown.warm.cancel(), serving).await;
     producer.close().await;
     Ok(outcome?)

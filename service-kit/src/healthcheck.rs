@@ -72,7 +72,7 @@ fn ask(address: &ListenAddress) -> io::Result<(u16, String)> {
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
-    let no_http = || io::Error::new(io::ErrorKind::InvalidData, "that is no HTTP");
+    let no_http = || io::Error::new(io::ErrorKind::InvalidData, "not an HTTP response");
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(no_http)?;
     let status = head
         .strip_prefix("HTTP/1.1 ")

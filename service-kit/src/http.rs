@@ -1,5 +1,6 @@
 //! Serving HTTP: listening, limits, reading requests and writing answers as Flask does.
 
+mod access;
 mod address;
 mod answer;
 mod connections;
@@ -7,8 +8,9 @@ mod resource;
 mod server;
 mod target;
 
+pub use access::{ACCESS_LOG, AccessLog, Segment, read_access_log};
 pub use address::{BindError, ListenAddress, NotAnAddress};
 pub use answer::{error, json, unavailable};
 pub use resource::Resource;
-pub use server::{Limits, serve};
+pub use server::{Limits, serve, serve_logging};
 pub use target::{Resolved, Target};

@@ -3,9 +3,13 @@
 
 pub mod admin;
 pub mod background;
+pub mod check;
+pub mod completions;
 pub mod env;
+pub mod explain;
 pub mod healthcheck;
 pub mod http;
 pub mod program;
+pub mod reach;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,17 +1,21 @@
 //! The life of a program from its command line to its exit code.
 
-use std::fmt;
+use std::error::Error;
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Arg, ArgAction, Command};
 /// What each of our programs declares as its `global_allocator`: one that gives memory back to the system within seconds
 /// after a peak (docs/adr/0044-allocator.md). Libraries leave the choice to the program.
+#[cfg(feature = "allocator")]
 pub use tikv_jemallocator::Jemalloc as Allocator;
 
+use crate::check::{self, Check};
+use crate::completions;
 use crate::env::{self, BadEnvironment, Env, Variable};
+use crate::explain::explain;
 use crate::{healthcheck, telemetry};
 
-/// A program that is configured by its environment; its only argument is `healthcheck`.
+/// A program that is configured by its environment; its arguments are `--check`, `healthcheck` and `completions`.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Its name.
@@ -24,28 +28,54 @@ pub struct Program {
     pub variables: &'static [Variable],
 }
 
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Asked {
+    /// To run.
+    Run,
+    /// To look whether it could.
+    Check,
+    /// Something that has been done, with this exit code.
+    Done(ExitCode),
+}
+
 impl Program {
-    /// Answers `--help` (with the variables) and `--version`, and does the `healthcheck` of the running program: its
-    /// exit code. Ends the process with exit code 2 on anything else that is not understood.
-    pub fn parse_arguments(&self) -> Option<ExitCode> {
+    /// Answers `--help` (with the variables), `--version` and `completions`, and does the `healthcheck` of the running
+    /// program. Ends the process with exit code 2 on anything that is not understood.
+    pub fn parse_arguments(&self) -> Asked {
         let matches = self.command().get_matches();
-        matches
-            .subcommand()
-            .map(|_| healthcheck::main(self.name, &Env::process()))
+        match matches.subcommand() {
+            Some((completions::COMMAND, shell)) => {
+                let shell = shell.get_one::<String>("shell").map_or("", String::as_str);
+                completions::print(&mut self.command(), shell);
+                Asked::Done(ExitCode::SUCCESS)
+            }
+            Some(_) => Asked::Done(healthcheck::main(self.name, &Env::process())),
+            None if matches.get_flag(check::FLAG) => Asked::Check,
+            None => Asked::Run,
+        }
+    }
+
+    /// Looks at what the program needs, and prints what is found.
+    pub fn check(&self, check: Check) -> ExitCode {
+        check::main(self.name, check)
     }
 
     /// Runs to the end on one thread. What ends it early goes to stderr in one sentence, exit code 1.
-    pub fn run<E: fmt::Display>(&self, work: impl Future<Output = Result<(), E>>) -> ExitCode {
+    pub fn run<E: Into<Box<dyn Error + Send + Sync>>>(
+        &self,
+        work: impl Future<Output = Result<(), E>>,
+    ) -> ExitCode {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return self.failed(&error),
+            Err(error) => return self.failed(error.into()),
         };
         let outcome = runtime.block_on(work);
         // A name lookup that hangs on its own thread must not hold the exit.
         runtime.shutdown_background();
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(error.into()),
         }
     }
 
@@ -55,8 +85,8 @@ impl Program {
         ExitCode::from(BadEnvironment::EXIT_CODE)
     }
 
-    fn failed(&self, error: &impl fmt::Display) -> ExitCode {
-        telemetry::tell(format_args!("{}: {error:#}", self.name));
+    fn failed(&self, error: Box<dyn Error + Send + Sync>) -> ExitCode {
+        telemetry::tell(format_args!("{}: {}", self.name, explain(&*error)));
         ExitCode::FAILURE
     }
 
@@ -65,7 +95,15 @@ impl Program {
             .about(self.about)
             .version(self.version)
             .disable_help_subcommand(true)
+            .args_conflicts_with_subcommands(true)
+            .arg(
+                Arg::new(check::FLAG)
+                    .long(check::FLAG)
+                    .help(check::ABOUT)
+                    .action(ArgAction::SetTrue),
+            )
             .subcommand(Command::new(healthcheck::COMMAND).about(healthcheck::ABOUT))
+            .subcommand(completions::subcommand())
             .after_help(env::help(self.variables))
     }
 }
@@ -97,14 +135,26 @@ mod tests {
     }
 
     #[test]
-    fn the_health_check_is_the_only_word() {
-        let matches = |word| PROGRAM.command().try_get_matches_from(["clock", word]);
-        let subcommand = matches("healthcheck")
-            .unwrap()
-            .subcommand_name()
-            .map(str::to_owned);
-        assert_eq!(subcommand.as_deref(), Some("healthcheck"));
-        assert!(matches("health").is_err());
+    fn there_are_two_words_and_a_flag() {
+        let matches = |words: &[&str]| {
+            PROGRAM
+                .command()
+                .try_get_matches_from([&["clock"], words].concat())
+        };
+        for words in [&["healthcheck"][..], &["completions", "bash"]] {
+            let matches = matches(words).unwrap();
+            assert_eq!(matches.subcommand_name(), Some(words[0]));
+            assert!(!matches.get_flag("check"));
+        }
+        assert!(matches(&["--check"]).unwrap().get_flag("check"));
+        for wrong in [
+            &["health"][..],
+            &["completions"],
+            &["completions", "powershell"],
+            &["--check", "healthcheck"],
+        ] {
+            assert_eq!(matches(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
     }
 
     #[test]

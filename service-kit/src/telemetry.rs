@@ -20,7 +20,7 @@ use crate::env::{Reader, Variable};
 pub const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     default: Some("info"),
-    meaning: "what to log: error, warn, info, debug, trace, or per module, such as info,lapin=warn",
+    meaning: "what to log: error, warn, info, debug, trace, or per part, such as warn,access=info",
 };
 
 /// Silent unless [`RUST_LOG`] names it: it logs every attempt to connect as an error, of which the

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use acl_service::{AllowList, Unavailable};
 use rusqlite::Connection;
+use service_kit::explain::explain;
 use uuid::Uuid;
 
 use crate::database::{Database, DatabaseError};
@@ -49,10 +50,7 @@ impl SqliteAllowList {
 }
 
 fn unavailable(error: DatabaseError) -> Unavailable {
-    tracing::warn!(
-        "the allow-list is not available: {:#}",
-        anyhow::Error::new(error.clone())
-    );
+    tracing::warn!("the allow-list is not available: {}", explain(&error));
     Unavailable::Down(Arc::new(error))
 }
 

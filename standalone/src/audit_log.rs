@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use worker::audit_log::{AuditError, AuditRecord, AuditSink, Fate};
 
 use crate::database::{Database, DatabaseError};
+use crate::terminal::plain;
 
 /// Writes to the table `audit_log`. A record that is written again replaces itself.
 #[derive(Clone)]
@@ -107,11 +108,11 @@ impl fmt::Display for Entry {
         let start = Timestamp::from_nanosecond(self.start_time_ns.into());
         let start = start.map(|start| format!(" ({start:.3})")).unwrap_or_default();
         writeln!(f, "start_time_ns    {}{start}", self.start_time_ns)?;
-        writeln!(f, "station_id       {}", self.station_id.escape_debug())?;
-        writeln!(f, "driver_token     {}", self.driver_token.escape_debug())?;
+        writeln!(f, "station_id       {}", plain(&self.station_id))?;
+        writeln!(f, "driver_token     {}", plain(&self.driver_token))?;
         writeln!(f, "status           {}", self.status)?;
-        writeln!(f, "callback_status  {}", self.callback_status.escape_debug())?;
-        write!(f, "callback_url     {}", self.callback_url.escape_debug())
+        writeln!(f, "callback_status  {}", plain(&self.callback_status))?;
+        write!(f, "callback_url     {}", plain(&self.callback_url))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use service_kit::env;
+use service_kit::{check, completions, env};
 
 use crate::config;
 
@@ -14,6 +15,8 @@ pub(crate) struct Cli {
     /// Something else than running the services.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    #[arg(long, help = check::ABOUT)]
+    pub(crate) check: bool,
     #[command(flatten)]
     pub(crate) run: RunFlags,
 }
@@ -21,13 +24,13 @@ pub(crate) struct Cli {
 /// How to run the services; what is not given comes from the environment.
 #[derive(Debug, Default, Args)]
 pub(crate) struct RunFlags {
-    /// Address to listen on [default: 127.0.0.1].
+    /// Address to listen on [env: STANDALONE_HOST] [default: 127.0.0.1].
     #[arg(long)]
     pub(crate) host: Option<String>,
-    /// Port of the public API [default: 8080].
+    /// Port of the public API [env: STANDALONE_API_PORT] [default: 8080].
     #[arg(long, value_name = "PORT")]
     pub(crate) api_port: Option<u16>,
-    /// Port of the ACL service [default: 5000].
+    /// Port of the ACL service [env: AUTHORIZATION_SERVICE_PORT] [default: 5000].
     #[arg(long, value_name = "PORT")]
     pub(crate) acl_port: Option<u16>,
     #[command(flatten)]
@@ -37,7 +40,7 @@ pub(crate) struct RunFlags {
 /// Which database.
 #[derive(Debug, Default, Args)]
 pub(crate) struct DatabaseFlag {
-    /// File to keep everything in [default: cp-auth.db].
+    /// File to keep everything in [env: STANDALONE_DATABASE] [default: cp-auth.db].
     #[arg(long = "database", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
@@ -60,7 +63,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseFlag,
         /// How many records.
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         last: u32,
     },
     /// Print what waits in the queue, and what could not be run.
@@ -68,8 +71,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         database: DatabaseFlag,
         /// How many messages.
-        #[arg(long, default_value_t = 20, value_name = "N")]
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         first: u32,
+    },
+    #[command(about = completions::ABOUT)]
+    Completions {
+        /// The shell.
+        #[arg(value_parser = PossibleValuesParser::new(completions::SHELLS))]
+        shell: String,
     },
 }
 
@@ -102,5 +111,29 @@ mod tests {
         assert!(Cli::try_parse_from(["standalone", "--api-port", "1", "demo"]).is_err());
         assert!(Cli::try_parse_from(["standalone", "demo", "--api-port", "1"]).is_err());
         assert!(Cli::try_parse_from(["standalone", "log", "--database", "x.db", "--last", "5"]).is_ok());
+        assert!(Cli::try_parse_from(["standalone", "log", "--check"]).is_err());
+    }
+
+    #[test]
+    fn flags_name_their_variable_and_their_default() {
+        let help = Cli::command().render_help().to_string();
+        for name in [
+            "STANDALONE_HOST",
+            "STANDALONE_API_PORT",
+            "AUTHORIZATION_SERVICE_PORT",
+            "STANDALONE_DATABASE",
+        ] {
+            let variables = config::variables();
+            let variable = variables.iter().find(|variable| variable.name == name).unwrap();
+            let text = format!("[env: {name}] [default: {}]", variable.default.unwrap());
+            assert!(help.contains(&text), "{text} not in\n{help}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_shown_of_nothing() {
+        for none in [["log", "--last", "0"], ["queue", "--first", "0"]] {
+            assert!(Cli::try_parse_from([&["standalone"][..], &none].concat()).is_err());
+        }
     }
 }

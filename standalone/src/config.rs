@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use service_kit::admin::{self, ADMIN_ADDRESS};
 use service_kit::env::{BadEnvironment, Env, Reader, Variable};
-use service_kit::http::ListenAddress;
+use service_kit::http::{self, ACCESS_LOG, AccessLog, ListenAddress};
 use service_kit::telemetry::{self, Filter, RUST_LOG};
 
 use crate::cli::{DatabaseFlag, RunFlags};
@@ -36,22 +36,30 @@ const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
     meaning: "seconds until an accepted request is answered with status unknown",
 };
 
-const OWN: [Variable; 7] = [
+/// The worker's, where only callbacks go over TLS.
+const REQUESTS_CA_BUNDLE: Variable = Variable {
+    name: "REQUESTS_CA_BUNDLE",
+    default: None,
+    meaning: "CA certificates to trust in callbacks; unset: Mozilla's",
+};
+
+const OWN: [Variable; 9] = [
     STANDALONE_HOST,
     STANDALONE_API_PORT,
     AUTHORIZATION_SERVICE_PORT,
     STANDALONE_DATABASE,
     AUTHORIZATION_TIMEOUT_SEC,
+    REQUESTS_CA_BUNDLE,
     ADMIN_ADDRESS,
+    ACCESS_LOG,
     RUST_LOG,
 ];
 
 /// The variables of the worker that mean here what they mean there.
-const OF_THE_WORKER: [&str; 12] = [
+const OF_THE_WORKER: [&str; 11] = [
     "CALLBACK_TIMEOUT_SEC",
     "CALLBACK_NETWORKS",
     "CALLBACK_SIGNING_SECRET",
-    "REQUESTS_CA_BUNDLE",
     "HTTP_PROXY",
     "http_proxy",
     "HTTPS_PROXY",
@@ -96,6 +104,8 @@ pub(crate) struct Config {
     pub(crate) worker: worker::config::Config,
     /// Where health is served, if anywhere.
     pub(crate) admin: Option<ListenAddress>,
+    /// Whether each request is logged.
+    pub(crate) access_log: bool,
     /// What is logged.
     pub(crate) log: Filter,
     /// Variables that are set but have no effect here.
@@ -118,6 +128,7 @@ impl Config {
         let api_port = reader.parse(&STANDALONE_API_PORT, PORT);
         let acl_port = reader.parse(&AUTHORIZATION_SERVICE_PORT, PORT);
         let timeout: u32 = reader.parse(&AUTHORIZATION_TIMEOUT_SEC, "a whole number of seconds");
+        let access_log = http::read_access_log(&mut reader);
         let config = Self {
             api: ListenAddress::new(host, flags.api_port.unwrap_or(api_port)),
             acl: ListenAddress::new(host, flags.acl_port.unwrap_or(acl_port)),
@@ -125,7 +136,8 @@ impl Config {
             authorization_timeout: Duration::from_secs(timeout.into()),
             worker: worker::config::Config::read(&mut reader),
             admin: admin::read_address(&mut reader),
-            log: telemetry::read_filter(&mut reader),
+            access_log,
+            log: AccessLog::filter(access_log, telemetry::read_filter(&mut reader)),
             without_effect,
         };
         reader.finish()?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use self::connection_thread::ConnectionThread;
-pub(crate) use self::file::{OpenError, view};
+pub(crate) use self::file::{Looked, OpenError, holder, look, view};
 
 /// An open database. SQLite blocks, so its work is done on two threads of its own: one writes, one reads what is
 /// committed. Clones share them.

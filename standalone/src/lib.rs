@@ -3,10 +3,12 @@
 
 mod allow_list;
 mod audit_log;
+mod check;
 mod cli;
 mod config;
 mod database;
 mod demo;
+mod ports;
 mod program;
 mod queue;
 mod receiver;

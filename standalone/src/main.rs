@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use service_kit::program::Allocator;
-
+#[cfg(feature = "allocator")]
 #[global_allocator]
-static ALLOCATOR: Allocator = Allocator;
+static ALLOCATOR: service_kit::program::Allocator = service_kit::program::Allocator;
 
 fn main() -> ExitCode {
     standalone::main()

@@ -2,15 +2,18 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use jiff::ZonedDateTime;
 use service_kit::admin::{self, Readiness};
 use service_kit::background::Background;
+use service_kit::completions;
 use service_kit::env::{BadEnvironment, Env};
 use service_kit::http::ListenAddress;
 use service_kit::program::Program;
 use service_kit::shutdown::Shutdown;
 use service_kit::telemetry;
 
+use crate::check::check;
 use crate::cli::{Cli, Command};
 use crate::config::{self, Config};
 use crate::receiver::Receiver;
@@ -31,6 +34,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::of_process();
     let env = Env::process();
     let started: Result<ExitCode, BadEnvironment> = match cli.command {
+        None if cli.check => Config::read(&env, &cli.run).map(|config| PROGRAM.check(check(&config))),
         None => Config::read(&env, &cli.run).map(|config| PROGRAM.run(run(config))),
         Some(Command::Demo) => Ok(PROGRAM.run(demo::demo())),
         Some(Command::Receive { host, port }) => Ok(PROGRAM.run(receive(ListenAddress::new(&host, port)))),
@@ -38,6 +42,10 @@ pub fn main() -> ExitCode {
             .map(|file| PROGRAM.run(async move { report::log(&file, last) })),
         Some(Command::Queue { database, first }) => config::read_database(&env, &database)
             .map(|file| PROGRAM.run(async move { report::queue(&file, first) })),
+        Some(Command::Completions { shell }) => {
+            completions::print(&mut Cli::command(), &shell);
+            Ok(ExitCode::SUCCESS)
+        }
     };
     started.unwrap_or_else(|mistakes| PROGRAM.misconfigured(&mistakes))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use celery_protocol::{Message, TaskCall};
 use public_api::{TaskQueue, Unavailable};
 use rusqlite::{Connection, OptionalExtension as _, Row};
+use service_kit::explain::explain;
 use tokio::sync::Notify;
 
 use crate::database::{Database, DatabaseError};
@@ -156,10 +157,7 @@ impl Queue {
                 .execute([message])
         });
         if let Err(error) = stored.await {
-            tracing::warn!(
-                "a request could not be stored: {:#}",
-                anyhow::Error::new(error.clone())
-            );
+            tracing::warn!("a request could not be stored: {}", explain(&error));
             return Err(Unavailable(error.into()));
         }
         self.stored.notify_one();

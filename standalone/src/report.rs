@@ -7,7 +7,7 @@ use celery_protocol::Incoming;
 use crate::audit_log::Entry;
 use crate::database;
 use crate::queue::{Queue, Waiting};
-use crate::terminal::{indented, say};
+use crate::terminal::{indented, plain, say};
 
 /// Prints the newest audit records, the newest last.
 pub(crate) fn log(file: &Path, last: u32) -> anyhow::Result<()> {
@@ -38,7 +38,7 @@ pub(crate) fn queue(file: &Path, first: u32) -> anyhow::Result<()> {
     }
     for letter in dead_letters {
         say(indented(
-            &format!("{}: {}", described(letter.waiting), letter.reason.escape_debug()),
+            &format!("{}: {}", described(letter.waiting), plain(&letter.reason)),
             2,
         ));
     }
@@ -57,11 +57,7 @@ fn described(Waiting { id, message }: Waiting) -> String {
     match message.map(Incoming::identify) {
         Ok(Ok(incoming)) => {
             let task_id = incoming.id().unwrap_or_default();
-            format!(
-                "{id}  {}[{}]",
-                incoming.task().escape_debug(),
-                task_id.escape_debug()
-            )
+            format!("{id}  {}[{}]", plain(incoming.task()), plain(&task_id))
         }
         Ok(Err(_)) => format!("{id}  no task"),
         Err(_) => format!("{id}  unreadable"),

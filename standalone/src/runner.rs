@@ -8,6 +8,7 @@ use celery_protocol::TaskMessage;
 use celery_runtime::{Disposition, Outcome, RegisteredTask, Registry, Request, Settlement, decide};
 use jiff::Timestamp;
 use service_kit::background;
+use service_kit::explain::explain;
 use service_kit::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -98,11 +99,10 @@ impl Runner {
             () = async { while running.join_next().await.is_some() {} } => {}
             () = shutdown.drain_limit() => {}
         }
-        if !self.running.is_empty() {
-            tracing::warn!(
-                "{} requests are still running; they are run again at the next start",
-                self.running.len()
-            );
+        match self.running.len() {
+            0 => {}
+            1 => tracing::warn!("1 request is still running; it is run again at the next start"),
+            left => tracing::warn!("{left} requests are still running; they are run again at the next start"),
         }
         match broken {
             None => Ok(()),
@@ -236,9 +236,9 @@ where
     loop {
         match attempt().await {
             Ok(done) => return done,
-            Err(error) if said => tracing::debug!("still cannot {what}: {:#}", anyhow::Error::new(error)),
+            Err(error) if said => tracing::debug!("still cannot {what}: {}", explain(&error)),
             Err(error) => {
-                tracing::error!("cannot {what}, trying on: {:#}", anyhow::Error::new(error));
+                tracing::error!("cannot {what}, trying again until it works: {}", explain(&error));
                 said = true;
             }
         }

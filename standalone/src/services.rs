@@ -4,13 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use axum::Router;
 use celery_runtime::Registry;
 use public_api::Authorize;
 use service_kit::admin::{Part, Readiness};
 use service_kit::background;
-use service_kit::http::{self, Limits};
+use service_kit::http::{self, AccessLog, Limits};
 use service_kit::shutdown::Shutdown;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
@@ -24,6 +24,7 @@ use crate::allow_list::SqliteAllowList;
 use crate::audit_log::SqliteAuditLog;
 use crate::config::Config;
 use crate::database::Database;
+use crate::ports;
 use crate::queue::Queue;
 use crate::runner::Runner;
 
@@ -54,8 +55,7 @@ impl Services {
         readiness: &Readiness,
         shutdown: &Shutdown,
     ) -> anyhow::Result<Self> {
-        let api_listener = config.api.bind().await.context("the public API (--api-port)")?;
-        let acl_listener = config.acl.bind().await.context("the ACL service (--acl-port)")?;
+        let (api_listener, acl_listener) = ports::listen(config).await?;
         let (api, acl) = (reachable(&api_listener)?, reachable(&acl_listener)?);
 
         let database = Database::open(&config.database)?;
@@ -90,7 +90,12 @@ impl Services {
             acl,
             found,
             database,
-            api_server: serve(api_listener, public_api::router(authorize), shutdown),
+            api_server: serve(
+                api_listener,
+                public_api::router(authorize),
+                AccessLog::new(config.access_log, public_api::ACCESS_LOG_PATH),
+                shutdown,
+            ),
             runner: {
                 let mut set = JoinSet::new();
                 set.spawn(runner.run(shutdown.clone()));
@@ -99,6 +104,7 @@ impl Services {
             acl_server: serve(
                 acl_listener,
                 acl_service::router(Arc::new(allow_list)),
+                AccessLog::new(config.access_log, acl_service::ACCESS_LOG_PATH),
                 &acl_shutdown,
             ),
             acl_shutdown,
@@ -167,9 +173,16 @@ fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::
     Ok(Authorizer::new(acl, callbacks, audit_log))
 }
 
-fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> JoinSet<()> {
+fn serve(listener: TcpListener, router: Router, access_log: AccessLog, shutdown: &Shutdown) -> JoinSet<()> {
     let mut server = JoinSet::new();
-    server.spawn(http::serve(listener, router, Limits::default(), shutdown.clone()));
+    let shutdown = shutdown.clone();
+    server.spawn(http::serve_logging(
+        listener,
+        router,
+        Limits::default(),
+        access_log,
+        shutdown,
+    ));
     server
 }
 

@@ -18,6 +18,14 @@ pub(crate) fn indented(text: &str, by: usize) -> String {
         .join("\n")
 }
 
+/// The text without what a terminal would act on, which is escaped. It is not between quotes, so quotes stay as they are.
+pub(crate) fn plain(text: &str) -> String {
+    text.escape_debug()
+        .to_string()
+        .replace(r"\'", "'")
+        .replace(r#"\""#, "\"")
+}
+
 /// A word for a POSIX shell.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:=,+@%".contains(&byte);
@@ -31,6 +39,13 @@ pub(crate) fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_a_terminal_acts_on_is_escaped() {
+        assert_eq!(plain(r#"it's "a" token"#), r#"it's "a" token"#);
+        assert_eq!(plain("a\u{1b}[2J\n"), r"a\u{1b}[2J\n");
+        assert_eq!(plain(r"back\'slash"), r"back\\'slash");
+    }
 
     #[test]
     fn words_are_quoted_where_a_shell_would_read_them() {

@@ -1,6 +1,9 @@
 //! Cross-service tests on real servers: RabbitMQ, Redis, Python's Celery and the Python twins.
 
+mod access_log;
 mod broker_link;
+mod check;
+mod command_line;
 mod documents;
 mod faults;
 mod interop;

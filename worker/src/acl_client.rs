@@ -78,6 +78,18 @@ impl AclClient {
         })
     }
 
+    /// The status of an answer to a request for nothing in particular: whatever it is, there is a service.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer. Does not show the URL, which may hold a password.
+    pub async fn look(&self) -> reqwest::Result<u16> {
+        let answer = self.http.get(format!("{}/", self.base_url)).send().await;
+        answer
+            .map(|answer| answer.status().as_u16())
+            .map_err(reqwest::Error::without_url)
+    }
+
     /// Whether the driver may charge at the station. `within` bounds the whole exchange, the body included.
     pub async fn is_allowed(
         &self,

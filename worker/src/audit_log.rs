@@ -4,6 +4,7 @@ mod batch;
 #[cfg(feature = "elasticsearch")]
 pub mod elasticsearch;
 mod intake;
+#[cfg(feature = "servers")]
 pub mod redis;
 pub mod spool;
 mod writer;
@@ -80,12 +81,4 @@ impl AuditSink for NoAuditLog {
     async fn write(&self, records: &[AuditRecord]) -> Result<Vec<Fate>, AuditError> {
         Ok(vec![Fate::Written; records.len()])
     }
-}
-
-/// The error with its causes, in one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

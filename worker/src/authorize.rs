@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use celery_protocol::{Dict, Value, json};
+use service_kit::explain::explain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::acl_client::{AclClient, AclError};
 use crate::acl_outage::AclOutage;
 use crate::arguments::{ArgumentError, Arguments};
-use crate::audit_log::{self, AuditLog, AuditRecord};
+use crate::audit_log::{AuditLog, AuditRecord};
 use crate::callback::CallbackClient;
 use crate::callback_status::CallbackStatus;
 use crate::callback_url::{self, Judgement};
@@ -108,20 +109,20 @@ impl Authorizer {
     /// Tells of an outage when it begins and when it is over; of the tasks in between at debug level.
     fn note(&self, station_id: &str, answer: &Result<Verdict, AclError>, now: i128) {
         match answer {
-            Ok(_) => {
-                if let Some(unknown) = self.acl_outage.answered(now) {
-                    info!("the ACL service answers again; {unknown} verdicts were unknown");
-                }
-            }
+            Ok(_) => match self.acl_outage.answered(now) {
+                None => {}
+                Some(1) => info!("the ACL service answers again; 1 verdict was unknown"),
+                Some(unknown) => info!("the ACL service answers again; {unknown} verdicts were unknown"),
+            },
             Err(error) if self.acl_outage.failed(now) => warn!(
                 station.id = station_id,
                 "{}; verdicts are unknown until it answers again",
-                audit_log::chain(error)
+                explain(error)
             ),
             Err(error) => debug!(
                 station.id = station_id,
                 "{}; the verdict is unknown",
-                audit_log::chain(error)
+                explain(error)
             ),
         }
     }

@@ -1,6 +1,7 @@
 //! The command line of `celery … worker …` (contract F): a deployment swaps the program, not its arguments.
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Command, CommandFactory as _, Parser, ValueEnum};
+use service_kit::check;
 
 /// Flags and options.
 #[derive(Debug, Parser)]
@@ -19,7 +20,7 @@ pub(crate) struct Cli {
     #[arg(short = 'A', long)]
     pub(crate) app: Option<String>,
     /// Broker URL; overrides `BROKER_URL`.
-    #[arg(short = 'b', long, value_name = "URL", hide_env_values = true)]
+    #[arg(short = 'b', long, value_name = "URL")]
     pub(crate) broker: Option<String>,
     /// Directory to change to first.
     #[arg(long, value_name = "DIR")]
@@ -31,15 +32,18 @@ pub(crate) struct Cli {
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Print the version.
-    #[arg(long, action = ArgAction::Version)]
+    #[arg(short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
+    #[arg(long, help = check::ABOUT)]
+    pub(crate) check: bool,
 
     /// The word `worker`, and `name=value` settings, which are accepted and ignored. Or `healthcheck` alone: asks the
-    /// /readyz of the running worker at `ADMIN_ADDRESS`.
+    /// /readyz of the running worker at `ADMIN_ADDRESS`. Or `completions` and bash, zsh or fish: prints a script that
+    /// completes this command line.
     #[arg(value_name = "worker")]
     pub(crate) words: Vec<String>,
 
-    /// Node name: NAME@HOST, HOST, with %h, %n and %d.
+    /// Node name: NAME@HOST or HOST, with %h, %n and %d; the default is celery@%h.
     #[arg(short = 'n', long, env = "CELERY_WORKER_HOSTNAME", value_name = "NAME")]
     pub(crate) hostname: Option<String>,
     /// DEBUG, INFO, WARNING, ERROR, CRITICAL or FATAL.
@@ -58,13 +62,13 @@ pub(crate) struct Cli {
     /// File to write the process id to.
     #[arg(long, env = "CELERY_WORKER_PIDFILE", value_name = "FILE")]
     pub(crate) pidfile: Option<std::path::PathBuf>,
-    /// Tasks at a time: a number or `auto`. Default: 100, as tasks wait more than they compute.
+    /// Tasks at a time: a number or `auto`, which is the default and means 100: tasks wait more than they compute.
     #[arg(short, long, env = "CELERY_WORKER_CONCURRENCY", value_name = "N", value_parser = concurrency)]
     pub(crate) concurrency: Option<usize>,
-    /// Messages taken in advance per task slot.
+    /// Messages taken in advance per task slot; the default is 4.
     #[arg(long, env = "CELERY_WORKER_PREFETCH_MULTIPLIER", value_name = "N")]
     pub(crate) prefetch_multiplier: Option<usize>,
-    /// Queues to consume from, comma separated.
+    /// Queues to consume from, comma separated; the default is celery.
     #[arg(
         short = 'Q',
         long,
@@ -164,6 +168,11 @@ impl LogLevel {
 }
 
 impl Cli {
+    /// The command line, whose help names environment variables and never shows their values.
+    pub(crate) fn described() -> Command {
+        Self::command().mut_args(|argument| argument.hide_env_values(true))
+    }
+
     /// The queues that `-Q` and `-X` leave; without `-Q` the default queue.
     pub(crate) fn queues(&self) -> Vec<String> {
         let named: Vec<&str> = self

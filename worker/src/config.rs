@@ -172,6 +172,12 @@ pub struct SpoolConfig {
 }
 
 impl SpoolConfig {
+    /// The file, unless it turns out that it cannot be.
+    pub(crate) fn path(&self) -> PathBuf {
+        let path = self.path.as_deref().unwrap_or(Path::new(DEFAULT_SPOOL));
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    }
+
     /// The spool. None, with a warning, where nobody asked for one and the working directory cannot be written.
     ///
     /// # Errors

@@ -12,11 +12,14 @@ use celery_runtime::{
     BrokerUrl, CeleryFormat, Registry, Shutdown, Status, TaskFields, Worker, WorkerConfig, banner, hostname,
     nodename,
 };
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
 use service_kit::background::Background;
+use service_kit::check::{self, Check};
+use service_kit::completions;
 use service_kit::env::{self, BadEnvironment, Env, Variable};
+use service_kit::explain::explain;
 use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
 use service_kit::telemetry::{self, LogWriter};
@@ -31,7 +34,7 @@ use crate::audit_log::{AuditLog, NoAuditLog};
 use crate::authorize::Authorizer;
 use crate::cli::Cli;
 use crate::config::{self, AuditLogConfig, Config};
-use crate::task;
+use crate::{looks, task};
 
 const BROKER_URL: Variable = Variable {
     name: "BROKER_URL",
@@ -72,16 +75,10 @@ struct Settings {
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let command = Cli::command().after_help(env::help(&variables()));
+    let command = Cli::described().after_help(env::help(&variables()));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    if cli.words == [healthcheck::COMMAND] {
-        return healthcheck::main("worker", &Env::process());
-    }
-    if let Some(word) = cli.unknown_word() {
-        telemetry::tell(format_args!(
-            "worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`, or `worker healthcheck`"
-        ));
-        return ExitCode::from(USAGE);
+    if let Some(exit_code) = other_words(&cli) {
+        return exit_code;
     }
     let settings = match Settings::read(&Env::process(), &cli) {
         Ok(settings) => settings,
@@ -90,12 +87,65 @@ pub fn main() -> ExitCode {
             return ExitCode::from(BadEnvironment::EXIT_CODE);
         }
     };
-    match start(&cli, settings) {
-        Ok(exit_code) => ExitCode::from(exit_code),
-        Err(error) => {
-            telemetry::tell(format_args!("worker: {error:#}"));
-            ExitCode::FAILURE
+    let done = if cli.check {
+        look(&cli, &settings)
+    } else {
+        start(&cli, settings).map(ExitCode::from)
+    };
+    done.unwrap_or_else(|error| {
+        telemetry::tell(format_args!("worker: {}", explain(&*error)));
+        ExitCode::FAILURE
+    })
+}
+
+/// What is done instead of running, where the words ask for something else than `worker`.
+fn other_words(cli: &Cli) -> Option<ExitCode> {
+    let words: Vec<&str> = cli.words.iter().map(String::as_str).collect();
+    match words[..] {
+        [healthcheck::COMMAND] => return Some(healthcheck::main("worker", &Env::process())),
+        [completions::COMMAND, shell] if completions::print(&mut Cli::described(), shell) => {
+            return Some(ExitCode::SUCCESS);
         }
+        [completions::COMMAND, ..] => {
+            telemetry::tell(format_args!(
+                "worker: the command is `worker completions` and one of {}",
+                completions::SHELLS.join(", ")
+            ));
+            return Some(ExitCode::from(USAGE));
+        }
+        _ => {}
+    }
+    let word = cli.unknown_word()?;
+    telemetry::tell(format_args!(
+        "worker: there is no command `{word}`; the command line is `worker [OPTIONS] worker [OPTIONS]`, \
+         `worker healthcheck` or `worker completions SHELL`"
+    ));
+    Some(ExitCode::from(USAGE))
+}
+
+/// Looks at everything that the worker would need, and prints what is found.
+fn look(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
+    change_directory(cli)?;
+    let mut check = Check::new();
+    let name = nodename(cli.hostname.as_deref(), &hostname());
+    looks::brokers(&mut check, &settings.broker, &name, &cli.queues());
+    looks::task(&mut check, &settings.task);
+    looks::audit_log(&mut check, &settings.task);
+    check.health(settings.admin.as_ref());
+    if let Some(file) = &cli.logfile {
+        looks::file(&mut check, "log file", Path::new(file));
+    }
+    if let Some(file) = &cli.pidfile {
+        looks::file(&mut check, "pid file", file);
+    }
+    Ok(check::main("worker", check))
+}
+
+fn change_directory(cli: &Cli) -> anyhow::Result<()> {
+    match &cli.workdir {
+        Some(directory) => std::env::set_current_dir(directory)
+            .with_context(|| format!("cannot change to the directory {}", directory.display())),
+        None => Ok(()),
     }
 }
 
@@ -126,10 +176,7 @@ impl Settings {
 /// Sets the process up and runs the worker on one thread: a task waits far more than it computes, and one thread
 /// that does everything is cheaper than two that wake each other.
 fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
-    if let Some(directory) = &cli.workdir {
-        std::env::set_current_dir(directory)
-            .with_context(|| format!("cannot change to the directory {}", directory.display()))?;
-    }
+    change_directory(cli)?;
     log_to(cli.logfile.as_deref(), settings.filter.clone())?;
     let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()

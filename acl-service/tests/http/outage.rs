@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use acl_service::RedisAllowList;
 use harness::Redis;
 use harness::recorded::{self, Answer, STATION};
+use service_kit::admin::Readiness;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -58,6 +60,31 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn no_such_host() {
     is_unavailable(&Running::start("redis.invalid", 6379).await, "GET").await;
+}
+
+/// What /readyz tells is why there is no connection, within the time of an answer.
+#[tokio::test]
+async fn the_reason_is_told() {
+    let unknown = "the name redis.invalid cannot be resolved: ";
+    for (host, port, reason) in [
+        ("127.0.0.1", harness::free_port(), "connection refused"),
+        ("redis.invalid", 6379, unknown),
+    ] {
+        let readiness = Readiness::new();
+        let (allow_list, part) = (RedisAllowList::new(host, port).unwrap(), readiness.part("redis"));
+        let begin = Instant::now();
+        let mut watching = JoinSet::new();
+        watching.spawn(async move { allow_list.watch(part).await });
+        harness::eventually("the reason", BOUND, || async {
+            let missing = readiness.missing();
+            match missing.get("redis") {
+                Some(told) if told.starts_with(reason) => Ok(()),
+                _ => Err(format!("{missing:?}")),
+            }
+        })
+        .await;
+        assert!(begin.elapsed() < BOUND, "{host}: {:?}", begin.elapsed());
+    }
 }
 
 /// Row backend-connect-timeout: a queue of connections that is full, so that the system drops new ones.

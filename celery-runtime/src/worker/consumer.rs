@@ -350,7 +350,7 @@ impl Consumer {
         }
         self.held_in_window = 0;
         tracing::debug!(
-            "{} messages wait for their ETA; consuming anew for a free window",
+            "messages waiting for their ETA: {}; consuming anew for a free window",
             self.schedule.len()
         );
         link.consume_anew(&self.config, &mut self.tags)
@@ -405,11 +405,11 @@ impl Consumer {
                 Some(_sent) = self.settling.next() => {}
                 _cold = shutdown.reached(Stage::Cold) => cold = true,
                 () = &mut deadline => {
-                    tracing::warn!(
-                        "{} tasks did not end within {} s; their messages return to the queue",
-                        self.pool.len(),
-                        self.config.drain_timeout.as_secs()
-                    );
+                    let (left, limit) = (self.pool.len(), self.config.drain_timeout.as_secs());
+                    match left {
+                        1 => tracing::warn!("1 task did not end within {limit} s; its message returns to the queue"),
+                        _ => tracing::warn!("{left} tasks did not end within {limit} s; their messages return to the queue"),
+                    }
                     cold = true;
                 }
             }

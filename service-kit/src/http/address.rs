@@ -26,6 +26,11 @@ impl ListenAddress {
         }
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Listens.
     ///
     /// # Errors
@@ -76,19 +81,35 @@ pub struct BindError {
     error: io::Error,
 }
 
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}: ", self.address)?;
+impl BindError {
+    /// Where it should listen.
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// Whether somebody else listens there.
+    pub fn is_in_use(&self) -> bool {
+        self.error.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// What is in the way, without the address.
+    pub fn reason(&self) -> String {
         match self.error.kind() {
             io::ErrorKind::AddrInUse => {
-                f.write_str("another program uses this port; stop it or choose another port")
+                "another program uses this port; stop it or choose another port".to_owned()
             }
             io::ErrorKind::PermissionDenied => {
-                f.write_str("not permitted; ports below 1024 need privileges, choose another port")
+                "not permitted; ports below 1024 need privileges, choose another port".to_owned()
             }
-            io::ErrorKind::AddrNotAvailable => f.write_str("this machine has no such address"),
-            _ => write!(f, "{}", self.error),
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+            _ => self.error.to_string(),
         }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot listen on {}: {}", self.address, self.reason())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::ZonedDateTime;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -21,6 +23,7 @@ use tokio::time::timeout;
 use tower::ServiceExt as _;
 use tracing::{debug, warn};
 
+use super::access::AccessLog;
 use super::answer::{error, unavailable};
 use super::connections::{Connection, Connections};
 use crate::shutdown::Shutdown;
@@ -94,6 +97,17 @@ impl Limits {
 
 /// Serves HTTP/1 until a warm shutdown, then lets running requests finish within the drain limit.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+    serve_logging(listener, router, limits, AccessLog::default(), shutdown).await;
+}
+
+/// As [`serve`], with an access line for each request, unless they are off.
+pub async fn serve_logging(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    access_log: AccessLog,
+    shutdown: Shutdown,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
@@ -109,11 +123,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         tokio::select! {
             () = shutdown.warm.cancelled() => break,
             Some(_) = conversations.join_next() => {}
-            stream = accepted => {
+            (stream, client) = accepted => {
                 let connection = Arc::new(open.enter());
-                conversations.spawn(converse(
-                    http.clone(), stream, connection, router.clone(), limits, shutdown.clone(),
-                ));
+                let answers = Answers { client, router: router.clone(), limits, access_log };
+                conversations.spawn(converse(http.clone(), stream, connection, answers, shutdown.clone()));
             }
         }
     }
@@ -125,15 +138,24 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     }
 }
 
-async fn accept(listener: &TcpListener) -> TcpStream {
+/// What a client is answered by.
+#[derive(Clone)]
+struct Answers {
+    client: SocketAddr,
+    router: Router,
+    limits: Limits,
+    access_log: AccessLog,
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, client)) => {
                 // A small answer must not wait for the client's delayed acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!("TCP_NODELAY not set: {error}");
                 }
-                return stream;
+                return (stream, client);
             }
             Err(error) if ended_before_accepted(&error) => {}
             Err(error) => {
@@ -156,16 +178,16 @@ async fn converse(
     http: http1::Builder,
     stream: TcpStream,
     connection: Arc<Connection>,
-    router: Router,
-    limits: Limits,
+    answers: Answers,
     shutdown: Shutdown,
 ) {
+    let longest_wait = answers.limits.waiting();
     let answered = Arc::clone(&connection);
     let service = service_fn(move |request| {
-        let (connection, router) = (Arc::clone(&answered), router.clone());
+        let (connection, answers) = (Arc::clone(&answered), answers.clone());
         async move {
             connection.busy();
-            let response = answer(router, request, limits).await;
+            let response = answers.answer(request).await;
             connection.wait();
             Ok::<_, Infallible>(response)
         }
@@ -186,7 +208,20 @@ async fn converse(
                 debug!("connection ended early: {error}");
             }
         }
-        why = connection.must_end(limits.waiting()) => debug!("connection closed: {why}"),
+        why = connection.must_end(longest_wait) => debug!("connection closed: {why}"),
+    }
+}
+
+impl Answers {
+    async fn answer(self, request: Request<Incoming>) -> Response<Body> {
+        let line = self
+            .access_log
+            .begin(self.client, request.method(), request.uri(), request.version());
+        let response = answer(self.router, request, self.limits).await;
+        if let Some(line) = line {
+            line.end(response.status(), &ZonedDateTime::now());
+        }
+        response
     }
 }
 

@@ -56,6 +56,11 @@ impl<'u> Target<'u> {
         }
     }
 
+    /// The path, decoded, without its first slashes.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Looks for what the path leads to. `route` gets the decoded segments; an escaped slash
     /// separates like any other.
     pub fn resolve<T>(&self, route: impl Fn(&[&str]) -> Option<T>) -> Resolved<T> {

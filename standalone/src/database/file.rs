@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use service_kit::check;
 
 /// Marks the file as ours: "cpau".
 const APPLICATION_ID: i32 = 0x6370_6175;
@@ -60,26 +61,42 @@ pub(crate) struct OpenError {
     why: Why,
 }
 
+/// What is wrong, and what to do unless another file is chosen.
 #[derive(Debug, thiserror::Error)]
 enum Why {
-    #[error("another standalone process{} has it open; stop that one", .pid.as_ref().map(|pid| format!(" ({pid})")).unwrap_or_default())]
-    InUse { pid: Option<String> },
-    #[error("{} cannot be written: {error}", .path.display())]
+    #[error("another standalone process{} has it open; stop that one, or", .0.pid.as_ref().map(|pid| format!(" ({pid})")).unwrap_or_default())]
+    InUse(Holder),
+    #[error("{} cannot be written: {error}; check the permissions of its directory, or", .path.display())]
     Unwritable { path: PathBuf, error: io::Error },
-    #[error("it cannot be written; check its permissions")]
+    #[error("it cannot be written; check its permissions, or")]
     ReadOnly,
-    #[error("it is no database")]
+    #[error("it is not an SQLite database; move it away, or")]
     NotADatabase,
-    #[error("it is the database of another program")]
+    #[error("it is the database of another program;")]
     Foreign,
-    #[error("a newer version of this program has written it")]
+    #[error("a newer version of this program has written it; start that one, or")]
     Newer,
-    #[error("there is none; start the services first")]
+    #[error("there is none; start the services first, or")]
     Missing,
-    #[error("{0}")]
+    #[error("{0};")]
     Sqlite(rusqlite::Error),
-    #[error("no thread for it: {0}")]
+    #[error("there is no thread for it: {0}; free some resources, or")]
     NoThread(io::Error),
+}
+
+/// The process that has the file open.
+#[derive(Debug)]
+pub(crate) struct Holder {
+    pid: Option<String>,
+}
+
+/// What is at the path of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// A database of ours.
+    Ours,
+    /// Nothing yet, but there could be one.
+    New,
 }
 
 pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
@@ -118,11 +135,56 @@ pub(crate) fn view(path: &Path) -> Result<Connection, OpenError> {
     })
 }
 
-/// A lock on a file beside the database: a lock on the database itself would get in the way of SQLite's own.
-fn lock(database: &Path) -> Result<File, Why> {
+/// Looks at whether the file could be opened, or made where there is none. Makes none.
+pub(crate) fn look(path: &Path) -> Result<Looked, OpenError> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let looked = || {
+        if let Some(holder) = holder(&path) {
+            return Err(Why::InUse(holder));
+        }
+        for path in [&path, &lock_file(&path)] {
+            check::writable(path).map_err(|error| Why::Unwritable {
+                path: path.clone(),
+                error,
+            })?;
+        }
+        if !path.exists() {
+            return Ok(Looked::New);
+        }
+        let connection = connect(&path, OpenFlags::empty())?;
+        let owner = owner(&connection)?;
+        if connection.is_readonly("main")? {
+            return Err(Why::ReadOnly);
+        }
+        Ok(match owner {
+            Owner::Us => Looked::Ours,
+            Owner::Nobody => Looked::New,
+        })
+    };
+    looked().map_err(|why| OpenError {
+        path: path.clone(),
+        why,
+    })
+}
+
+/// The process that has the file open, if there is one.
+pub(crate) fn holder(database: &Path) -> Option<Holder> {
+    let mut file = File::open(lock_file(database)).ok()?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Some(Holder::noted_in(&mut file)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+fn lock_file(database: &Path) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(".lock");
-    let path = PathBuf::from(name);
+    name.into()
+}
+
+/// A lock on a file beside the database: a lock on the database itself would get in the way of SQLite's own.
+fn lock(database: &Path) -> Result<File, Why> {
+    let path = lock_file(database);
     let unwritable = |error| Why::Unwritable {
         path: path.clone(),
         error,
@@ -142,14 +204,7 @@ fn lock(database: &Path) -> Result<File, Why> {
             note.map_err(unwritable)?;
             Ok(file)
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let read = file.rewind().and_then(|()| file.read_to_string(&mut pid));
-            let known = read.is_ok() && !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
-            Err(Why::InUse {
-                pid: known.then_some(pid),
-            })
-        }
+        Err(TryLockError::WouldBlock) => Err(Why::InUse(Holder::noted_in(&mut file))),
         Err(TryLockError::Error(error)) => Err(unwritable(error)),
     }
 }
@@ -193,7 +248,35 @@ fn set_up(connection: &Connection) -> Result<(), Why> {
     Ok(())
 }
 
+impl Holder {
+    fn noted_in(lock: &mut File) -> Self {
+        let mut pid = String::new();
+        let read = lock.rewind().and_then(|()| lock.read_to_string(&mut pid));
+        let known = read.is_ok() && !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+        Self {
+            pid: known.then_some(pid),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.pid {
+            Some(pid) => write!(f, "process {pid}"),
+            None => f.write_str("another process"),
+        }
+    }
+}
+
 impl OpenError {
+    /// What is wrong and what to do, without the path.
+    pub(crate) fn reason(&self) -> String {
+        format!(
+            "{} choose another file with --database or STANDALONE_DATABASE",
+            self.why
+        )
+    }
+
     pub(super) fn no_thread(path: &Path, error: io::Error) -> Self {
         Self {
             path: path.to_owned(),
@@ -204,10 +287,11 @@ impl OpenError {
 
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, why) = (self.path.display(), &self.why);
         write!(
             f,
-            "cannot use the database {path}: {why}, or choose another file with --database"
+            "cannot use the database {}: {}",
+            self.path.display(),
+            self.reason()
         )
     }
 }
@@ -242,7 +326,7 @@ mod tests {
             refused(&path),
             format!(
                 "cannot use the database {}: another standalone process ({}) has it open; stop that one, or choose \
-                 another file with --database",
+                 another file with --database or STANDALONE_DATABASE",
                 path.display(),
                 std::process::id()
             )
@@ -267,11 +351,20 @@ mod tests {
         newer.writer.pragma_update(None, "user_version", 2).unwrap();
         drop(newer);
         for (name, reason) in [
-            ("text", "it is no database"),
-            ("foreign", "it is the database of another program"),
+            (
+                "text",
+                "it is not an SQLite database; move it away, or choose another file with --database",
+            ),
+            (
+                "foreign",
+                "it is the database of another program; choose another file",
+            ),
             ("directory", "unable to open database file"),
             ("no/such/place", "cannot be written: No such file or directory"),
-            ("newer", "a newer version of this program has written it"),
+            (
+                "newer",
+                "a newer version of this program has written it; start that one, or choose",
+            ),
         ] {
             let said = refused(&at(name));
             assert!(
@@ -279,6 +372,31 @@ mod tests {
                 "{name}: {said}"
             );
         }
+    }
+
+    #[test]
+    fn a_look_tells_what_opening_would_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.db");
+        let files = || std::fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(look(&path).unwrap(), Looked::New);
+        assert_eq!(files(), 0);
+        let open_file = open(&path).unwrap();
+        let why = look(&path).unwrap_err().reason();
+        let holder = format!(
+            "another standalone process ({}) has it open; stop",
+            std::process::id()
+        );
+        assert!(why.starts_with(&holder), "{why}");
+        drop(open_file);
+        let before = files();
+        assert_eq!(look(&path).unwrap(), Looked::Ours);
+        assert_eq!(files(), before);
+        let nowhere = look(Path::new("/no/such/place/a.db")).unwrap_err().to_string();
+        assert!(nowhere.contains("No such file or directory"), "{nowhere}");
+        std::fs::write(&path, "text".repeat(1000)).unwrap();
+        let text = look(&path).unwrap_err().to_string();
+        assert!(text.contains("it is not an SQLite database"), "{text}");
     }
 
     #[test]

@@ -47,11 +47,84 @@ async fn a_taken_port_is_named_with_its_flag() {
         }
         assert_eq!(said.lines().count(), 1, "{said}");
     }
+    let next = taken.local_addr().unwrap().port() + 1;
+    let (_, said) = failed(&["--acl-port", &port, "--api-port", "0"], &[]).await;
+    let advice = format!("--acl-port {next}, or AUTHORIZATION_SERVICE_PORT={next} make run");
+    assert!(said.ends_with(&advice), "{said}");
     let (code, said) = failed(&["receive", "--port", &port], &[]).await;
     assert!(
         code == Some(1) && said.contains("another program uses this port"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn two_taken_ports_are_named_at_once() {
+    let [api, acl] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [api_port, acl_port] = [&api, &acl].map(|taken| taken.local_addr().unwrap().port());
+    let variables = [
+        ("STANDALONE_API_PORT", api_port.to_string()),
+        ("AUTHORIZATION_SERVICE_PORT", acl_port.to_string()),
+    ];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let (code, said) = failed(&[], &variables).await;
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    for part in [
+        format!("127.0.0.1:{api_port} for the public API and 127.0.0.1:{acl_port} for the ACL service"),
+        "other programs use these ports".to_owned(),
+        format!("--api-port {} --acl-port {}", api_port + 1, acl_port + 1),
+        format!(
+            "STANDALONE_API_PORT={} AUTHORIZATION_SERVICE_PORT={} make run",
+            api_port + 1,
+            acl_port + 1
+        ),
+    ] {
+        assert!(said.contains(&part), "{part} not in {said}");
+    }
+    let (code, said) = failed(&["--api-port", "1", "--acl-port", "1"], &[]).await;
+    assert!(
+        code == Some(1) && said.contains("cannot both listen on 127.0.0.1:1;"),
+        "{said}"
+    );
+    let (code, said) = failed(&["--host", "192.0.2.1"], &[]).await;
+    assert!(
+        code == Some(1) && said.contains("STANDALONE_HOST and STANDALONE_API_PORT"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn standalone_on_its_own_ports_is_told_that_it_runs_already() {
+    let directory = Scratch::new();
+    let database = directory.join("a.db");
+    let first = Running::start(&database, &[]).await;
+    let port = |url: &str| url.rsplit(':').next().unwrap_or_default().to_owned();
+    let (api, acl) = (port(&first.api), port(&first.acl));
+    let arguments = [
+        "--api-port",
+        &api,
+        "--acl-port",
+        &acl,
+        "--database",
+        database.to_str().unwrap(),
+    ];
+    let (code, said) = failed(&arguments, &[]).await;
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    let sentence = format!(
+        "127.0.0.1:{api} for the public API and 127.0.0.1:{acl} for the ACL service: standalone is already running here, \
+         process {} on the database {}",
+        first.process.pid(),
+        database.display()
+    );
+    assert!(said.contains(&sentence), "{said}");
+}
+
+#[tokio::test]
+async fn nothing_cannot_be_asked_for() {
+    for arguments in [["log", "--last", "0"], ["queue", "--first", "0"]] {
+        let (code, said) = failed(&arguments, &[]).await;
+        assert!(code == Some(2) && said.contains("'0'"), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -61,7 +134,7 @@ async fn an_unusable_database_is_named_with_the_reason() {
     std::fs::create_dir(directory.join("directory")).unwrap();
     for (name, reason) in [
         ("no/such/directory/a.db", "No such file or directory"),
-        ("text", "it is no database"),
+        ("text", "it is not an SQLite database; move it away, or"),
         ("directory", "unable to open database file"),
     ] {
         let path = directory.join(name);

@@ -15,6 +15,7 @@ use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use elasticsearch::http::transport::{BuildError, SingleNodeConnectionPool, TransportBuilder};
 use elasticsearch::indices::{IndicesCreateParts, IndicesExistsParts};
 use elasticsearch::{BulkParts, Elasticsearch};
+use service_kit::explain::explain;
 use tokio::time::Instant;
 
 use self::answer::Failure;
@@ -45,6 +46,16 @@ pub struct ElasticsearchAuditLog {
     store: String,
     /// When the index was last seen; `None` before the first contact and after every failure.
     index_seen: Mutex<Option<Instant>>,
+}
+
+/// Whether an Elasticsearch answers, and lets us in, asked once. Whoever awaits this sets the bound.
+///
+/// # Errors
+///
+/// With the reason.
+pub async fn look(config: &ElasticsearchConfig) -> Result<(), String> {
+    let audit_log = ElasticsearchAuditLog::new(config).map_err(|error| explain(&error))?;
+    audit_log.find_server().await.map_err(|failure| explain(&failure))
 }
 
 impl ElasticsearchAuditLog {
@@ -144,7 +155,7 @@ impl ElasticsearchAuditLog {
                 Err(failure) if fates.is_empty() => return Err(failure),
                 Err(failure) => {
                     self.forget_index();
-                    fates.resize(lines.len(), Fate::Deferred(super::chain(&failure)));
+                    fates.resize(lines.len(), Fate::Deferred(explain(&failure)));
                     break;
                 }
             }

@@ -5,11 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 
+use service_kit::explain::explain;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::batch::{Batch, Entry};
-use super::chain;
 use super::spool::{Spool, SpoolError};
 
 /// As many records as go together.
@@ -132,7 +132,7 @@ impl Intake {
     }
 
     pub(super) fn spool_fails(&mut self, error: &SpoolError) {
-        let trouble = chain(error);
+        let trouble = explain(error);
         if self.spool_trouble.is_none() {
             error!(
                 "{trouble}; records are kept back, and their messages unacknowledged, until it takes them"

@@ -4,7 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncCommands as _, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, RedisResult};
+use redis::{
+    AsyncCommands as _, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _,
+    RedisError, RedisResult,
+};
+use service_kit::explain::explain;
+use service_kit::reach::reach;
 
 use super::{AuditError, AuditRecord, AuditSink, Fate};
 
@@ -31,6 +36,27 @@ impl RedisAuditLog {
         })
     }
 
+    /// Whether a Redis answers there, asked once. Whoever awaits this sets the bound.
+    ///
+    /// # Errors
+    ///
+    /// With the reason.
+    pub async fn look(host: &str, port: u16) -> Result<(), String> {
+        reach(host, port).await.map_err(|why| why.to_string())?;
+        let asked = async {
+            let client = Client::open((host, port))?;
+            let unbounded = AsyncConnectionConfig::new()
+                .set_connection_timeout(None)
+                .set_response_timeout(None);
+            client
+                .get_multiplexed_async_connection_with_config(&unbounded)
+                .await?
+                .ping()
+                .await
+        };
+        asked.await.map_err(|error: RedisError| explain(&error))
+    }
+
     fn connection(&self) -> ConnectionManager {
         self.connection
             .lock()
@@ -40,7 +66,7 @@ impl RedisAuditLog {
 
     /// The library keeps a connection that does not answer, and a line that was cut without a word never does: the next
     /// command gets a connection of its own.
-    fn failed(&self, error: redis::RedisError) -> AuditError {
+    fn failed(&self, error: RedisError) -> AuditError {
         if error.is_timeout()
             && let Ok(connection) = connect(&self.client)
         {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use service_kit::admin::Part;
+use service_kit::explain::explain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -14,7 +15,7 @@ use tracing::{error, info, warn};
 use super::batch::{Batch, Entry};
 use super::intake::{BATCH, Closed, Intake, tell_refused};
 use super::spool::{Left, Spool, SpoolError, Spooled, Turn};
-use super::{AuditError, AuditRecord, AuditSink, Fate, chain};
+use super::{AuditError, AuditRecord, AuditSink, Fate};
 
 /// A sink that takes longer for new records is treated as one that is away: as many tasks as this time brings hold
 /// their slots meanwhile.
@@ -142,10 +143,13 @@ impl<S: AuditSink> Writer<S> {
             let left = spool.left();
             let Left { waiting, refused } = left.unwrap_or_default();
             if refused > 0 {
-                warn!("{spool} holds {refused} records that the audit log has refused");
+                warn!(
+                    "{spool} holds {} that the audit log has refused",
+                    records(refused)
+                );
             }
             if waiting > 0 {
-                info!("{spool} holds {waiting} records from before, which are replayed");
+                info!("{spool} holds {} from before; replaying", records(waiting));
             }
             if waiting > 0 || left.is_none() {
                 self.outage(Outage::default()).await?;
@@ -210,7 +214,7 @@ impl<S: AuditSink> Writer<S> {
                 }
                 Err(failure) => {
                     if let Failure::Spool(error) = &failure {
-                        self.part.not_ready(chain(error));
+                        self.part.not_ready(explain(error));
                         self.intake.spool_fails(error);
                     }
                     self.intake.keep_what_is_kept_back().await;
@@ -359,8 +363,15 @@ async fn replay_oldest(
 
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, AuditError>>) -> Result<T, String> {
     match timeout(limit, work).await {
-        Ok(done) => done.map_err(|error| chain(&error)),
+        Ok(done) => done.map_err(|error| explain(&error)),
         Err(_) => Err(format!("the audit log has not answered for {limit:?}")),
+    }
+}
+
+fn records(count: u32) -> String {
+    match count {
+        1 => "1 record".to_owned(),
+        count => format!("{count} records"),
     }
 }
 

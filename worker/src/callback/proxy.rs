@@ -36,6 +36,33 @@ impl Proxies {
             .build()
     }
 
+    /// The servers that the variables name.
+    pub(crate) fn servers(&self) -> Vec<ProxyServer> {
+        let named = [
+            ("HTTP_PROXY", &self.http),
+            ("HTTPS_PROXY", &self.https),
+            ("ALL_PROXY", &self.all),
+        ];
+        let server = |(variable, url): (&'static str, &String)| {
+            let address = url.split_once("://").map_or(url.as_str(), |(_, address)| address);
+            let url: Uri = format!("http://{address}").parse().ok()?;
+            Some(ProxyServer {
+                variable,
+                host: url
+                    .host()?
+                    .trim_start_matches('[')
+                    .trim_end_matches(']')
+                    .to_owned(),
+                port: url.port_u16().unwrap_or(80),
+            })
+        };
+        named
+            .into_iter()
+            .filter(|(_, url)| !url.is_empty())
+            .filter_map(server)
+            .collect()
+    }
+
     /// The same choice for reqwest.
     pub(crate) fn for_reqwest(&self) -> reqwest::Result<Vec<reqwest::Proxy>> {
         let mut proxies = Vec::new();
@@ -63,6 +90,14 @@ impl fmt::Debug for Proxies {
             .field("no", &self.no)
             .finish()
     }
+}
+
+/// A proxy that a variable names, without its credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ProxyServer {
+    pub(crate) variable: &'static str,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// The proxy for one request.
@@ -146,5 +181,34 @@ pub(super) async fn tunnel(
         Ok(proxied)
     } else {
         Err(Cause::Proxy(ProxyFailure::Tunnel(status.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_named_without_their_credentials() {
+        let proxies = Proxies {
+            http: "http://me:secret@proxy:3128".to_owned(),
+            https: "[::1]:7/".to_owned(),
+            all: "proxy".to_owned(),
+            no: "localhost".to_owned(),
+        };
+        let server = |variable, host: &str, port| ProxyServer {
+            variable,
+            host: host.to_owned(),
+            port,
+        };
+        assert_eq!(
+            proxies.servers(),
+            [
+                server("HTTP_PROXY", "proxy", 3128),
+                server("HTTPS_PROXY", "::1", 7),
+                server("ALL_PROXY", "proxy", 80),
+            ]
+        );
+        assert_eq!(Proxies::default().servers(), []);
     }
 }

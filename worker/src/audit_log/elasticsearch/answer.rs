@@ -3,8 +3,9 @@
 use elasticsearch::http::StatusCode;
 use elasticsearch::http::response::{Error as Details, Exception, Response};
 use serde::Deserialize;
+use service_kit::explain::explain;
 
-use crate::audit_log::{Fate, chain};
+use crate::audit_log::Fate;
 
 /// What each answer to `GET /` must say in its header `X-Elastic-Product`, as Python's client demands it.
 const PRODUCT: &str = "Elasticsearch";
@@ -62,7 +63,7 @@ impl From<elasticsearch::Error> for Failure {
         }
         // The client's error says what its source says.
         let source: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
-        Self::Exchange(chain(source.unwrap_or(&error)))
+        Self::Exchange(explain(source.unwrap_or(&error)))
     }
 }
 

@@ -62,6 +62,11 @@ impl OpenError {
         matches!(self.why, Why::NoRoom)
     }
 
+    /// What is wrong and what to do, without the path.
+    pub(crate) fn reason(&self) -> String {
+        self.why.to_string()
+    }
+
     /// Whether nothing is wrong with the file but that it may not be written here.
     pub fn is_unwritable(&self) -> bool {
         matches!(self.why, Why::Unwritable(_) | Why::ReadOnly)

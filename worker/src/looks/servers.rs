@@ -1,0 +1,135 @@
+//! The servers and files that the worker needs.
+
+use std::path::Path;
+
+use celery_runtime::{BrokerUrl, broker_look};
+use service_kit::check::{self, Check, Found};
+use service_kit::explain::{explain, root_cause};
+
+use crate::audit_log::redis::RedisAuditLog;
+use super::callbacks;
+use crate::config::{AuditLogConfig, Config, SpoolConfig};
+
+/// Adds the brokers, with the queues that are to be consumed. `name` is what they show of us meanwhile.
+pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues: &[String]) {
+    for broker in brokers.alternatives() {
+        let (name, queues) = (name.to_owned(), queues.to_owned());
+        check.look(format!("RabbitMQ {broker}"), async move {
+            match broker_look::look(&broker, &name, &queues).await {
+                Ok(found) => Ok(found.to_string()),
+                Err(why) => Err(format!("{}; start RabbitMQ, or set BROKER_URL", why.reason())),
+            }
+        });
+    }
+}
+
+/// Adds what every authorization needs: the ACL service, and what callbacks are made with.
+pub(crate) fn task(check: &mut Check, config: &Config) {
+    let acl_service = config.clone();
+    let url = without_credentials(&config.authorization_service_url);
+    check.look(format!("ACL service {url}"), async move {
+        let (acl, _) = acl_service.clients().map_err(|error| explain(&*error))?;
+        match acl.look().await {
+            Ok(status) => Ok(format!("answers, with status {status}")),
+            Err(why) => Err(format!(
+                "{}; start it, or set AUTHORIZATION_SERVICE_URL",
+                root_cause(&why)
+            )),
+        }
+    });
+    callbacks(check, config);
+}
+
+/// Adds the audit log and its spool.
+pub(crate) fn audit_log(check: &mut Check, config: &Config) {
+    match config.audit_log.clone() {
+        AuditLogConfig::None => {
+            check.look("audit log", async {
+                Ok("none: neither ELASTICSEARCH_URL nor REDIS_HOST is set".to_owned())
+            });
+            return;
+        }
+        #[cfg(feature = "elasticsearch")]
+        AuditLogConfig::Elasticsearch(elasticsearch) => {
+            let at = format!("audit log in Elasticsearch {}", elasticsearch.url);
+            check.look(at, async move {
+                let answer = crate::audit_log::elasticsearch::look(&elasticsearch).await;
+                answered(answer, "start Elasticsearch, or set ELASTICSEARCH_URL")
+            });
+        }
+        AuditLogConfig::Redis { host, port } => {
+            check.look(format!("audit log in Redis {host}:{port}"), async move {
+                let answer = RedisAuditLog::look(&host, port).await;
+                answered(answer, "start Redis, or set REDIS_HOST and REDIS_PORT")
+            });
+        }
+    }
+    let spool = config.spool.clone();
+    check.look(format!("audit spool {}", spool.path().display()), async move {
+        // A file that others have locked is waited for.
+        let looked = tokio::task::spawn_blocking(move || spooled(&spool)).await;
+        looked.unwrap_or_else(|error| Err(error.to_string()))
+    });
+}
+
+fn answered(answer: Result<(), String>, advice: &str) -> Found {
+    match answer {
+        Ok(()) => Ok("answers".to_owned()),
+        Err(why) => Err(format!("{why}; {advice}")),
+    }
+}
+
+fn spooled(config: &SpoolConfig) -> Found {
+    let spool = config.spool().map_err(|why| why.reason())?;
+    let Some(spool) = spool else {
+        return Err(
+            "its directory cannot be written, so that there would be no spool; set AUDIT_SPOOL to a file in one that can"
+                .to_owned(),
+        );
+    };
+    match spool.left() {
+        Some(left) if left.waiting > 0 => {
+            Ok(format!("can be written; records waiting in it: {}", left.waiting))
+        }
+        Some(_) => Ok("can be written".to_owned()),
+        None => Err("its disk is full; make room, or set AUDIT_SPOOL".to_owned()),
+    }
+}
+
+/// Adds a file that the command line names.
+pub(crate) fn file(check: &mut Check, of: &str, path: &Path) {
+    let path = path.to_owned();
+    check.look(format!("{of} {}", path.display()), async move {
+        match check::writable(&path) {
+            Ok(()) => Ok("can be written".to_owned()),
+            Err(why) => Err(format!("{why}; choose another one")),
+        }
+    });
+}
+
+/// The URL without the user and password that it may hold.
+fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://**@{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown() {
+        for (url, shown) in [
+            ("http://localhost:5000", "http://localhost:5000"),
+            ("http://me:secret@acl:5000/x", "http://**@acl:5000/x"),
+            ("http://me:s@cret@acl", "http://**@acl"),
+            ("http://acl/a@b", "http://acl/a@b"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
+    }
+}
