@@ -73,3 +73,24 @@ fn an_old_cargo_is_refused_before_it_is_used() {
         );
     }
 }
+
+#[test]
+fn dist_holds_the_four_programs_and_a_worker_of_these_features() {
+    let project = Project::new();
+    project.cargo(
+        "99.0.0",
+        "mkdir -p target/dist; for p in public-api acl-service worker standalone; do echo \"$*\" >target/dist/$p; done",
+    );
+    let made = |arguments: &[&str]| {
+        let dist = make(&project, &[&["dist", "CARGO=./cargo"], arguments].concat());
+        assert_eq!(dist.code, Some(0), "{}", dist.output);
+        for program in ["public-api", "acl-service", "standalone"] {
+            assert!(project.root.join("dist").join(program).exists(), "{program}");
+        }
+        project.read("dist/worker")
+    };
+    // The last call of cargo is the worker's.
+    let alone = "build --locked --profile dist -p worker --no-default-features --features ";
+    assert_eq!(made(&[]), format!("{alone}default\n"));
+    assert_eq!(made(&["WORKER_FEATURES="]), format!("{alone}\n"));
+}

@@ -11,6 +11,7 @@ fn cargo(project: &Project, build: &str, tests: &str) -> std::path::PathBuf {
 }
 
 const PASSING: &str = "
+echo \"cargo $*\"
 echo '     Running unittests src/lib.rs (target/debug/deps/clock-0123456789abcdef)'
 echo 'running 3 tests'
 echo 'test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s'";
@@ -39,6 +40,8 @@ fn a_run_that_passes_ends_in_a_summary_and_leaves_its_logs() {
     let log = |part: &str| project.read(&format!("target/test-logs/{part}.log"));
     assert_eq!(log("set-up"), "set-up is there\nCelery 5.2.7 is there\n");
     assert!(log("tests").contains("test result: ok"));
+    // A binary that fails must not keep the later ones from running.
+    assert!(log("tests").contains("cargo test --workspace --no-fail-fast\n"));
 }
 
 #[test]
