@@ -14,7 +14,10 @@ const PASSING: &str = "
 echo \"cargo $*\"
 echo '     Running unittests src/lib.rs (target/debug/deps/clock-0123456789abcdef)'
 echo 'running 3 tests'
-echo 'test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s'";
+echo 'test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s'
+echo '     Running unittests src/main.rs (target/debug/deps/clock-fedcba9876543210)'
+echo 'running 0 tests'
+echo 'test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s'";
 
 #[test]
 fn a_run_that_passes_ends_in_a_summary_and_leaves_its_logs() {
@@ -31,12 +34,15 @@ fn a_run_that_passes_ends_in_a_summary_and_leaves_its_logs() {
         " s  build: ok\n",
         " s  tests: ok\n",
         "     0.1 s  ok      clock (src/lib.rs): 2 passed, 0 failed, 1 ignored\n",
-        "\n2 tests passed, 0 failed, 1 ignored, in 1 test binaries.\n",
+        "\n2 tests passed, 0 failed, 1 ignored, in 1 test binaries; 1 more have no tests.\n",
         "The logs of this run are in target/test-logs: set-up.log, build.log, tests.log\n",
     ] {
         assert!(summary.contains(line), "{line:?} is not in {summary}");
     }
-    assert!(!summary.contains("Failed"), "{summary}");
+    assert!(
+        !summary.contains("Failed") && !summary.contains("src/main.rs"),
+        "{summary}"
+    );
     let log = |part: &str| project.read(&format!("target/test-logs/{part}.log"));
     assert_eq!(log("set-up"), "set-up is there\nCelery 5.2.7 is there\n");
     assert!(log("tests").contains("test result: ok"));
