@@ -1,28 +1,55 @@
-# Every command of the project. `make run` and `make demo` need Rust and a C compiler; `make test` sets up the rest.
+# Every command of the project, for GNU make. `make run` and `make demo` need Rust and a C compiler; `make test` sets up the rest.
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 FAULTS ?=
 PROGRAMS ?= release
+# How `make run` and `make demo` build: a profile of cargo.
+TRY_PROFILE ?= release
+# Features of the worker that `make dist` builds.
+WORKER_FEATURES ?= default
 
-.PHONY: run demo setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt fuzz
+.DEFAULT_GOAL := help
+.PHONY: help toolchain run demo dist setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt fuzz
 
-run: ## the three services in one process, on one SQLite file
-	$(CARGO) run --release -p standalone
+help: ## this list
+	@echo "Commands (README.md says what each needs):"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-demo: ## one allowed, one refused and one invalid request, shown end to end
-	$(CARGO) run --release -p standalone -- demo
+toolchain:
+	@scripts/check-toolchain $(CARGO)
+
+TRY = $(CARGO) run --profile $(TRY_PROFILE) -p standalone
+# Said only when there is no program of an earlier run.
+define announce
+	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about 4.5 minutes on two cores; later ones take seconds."
+endef
+
+run: toolchain ## the three services in one process, on one SQLite file
+	$(announce)
+	$(TRY)
+
+demo: toolchain ## one allowed, one refused and one invalid request, shown end to end
+	$(announce)
+	$(TRY) -- demo
+
+# The worker is built by itself: together with standalone, which has no Elasticsearch, both would get the features of both.
+dist: toolchain ## the four programs, stripped, in dist/; WORKER_FEATURES= leaves out Elasticsearch, and with it OpenSSL
+	$(CARGO) build --locked --profile dist -p public-api -p acl-service -p standalone
+	$(CARGO) build --locked --profile dist -p worker --no-default-features --features "$(WORKER_FEATURES)"
+	mkdir -p dist
+	cd "$${CARGO_TARGET_DIR:-target}/dist" && install public-api acl-service worker standalone "$(CURDIR)/dist"
+	ls -l dist
 
 setup: ## RabbitMQ, Redis, OpenSSL's headers and Python with Celery, for the tests
 	scripts/setup
 
-test: setup
-	scripts/setup-versions 5.2.7
-	scripts/check-snapshots $(CARGO) test --workspace
+test: ## every test, after setting up what they need; ends in a summary, logs in target/test-logs/
+	@scripts/test $(CARGO)
 
 # Two versions at a time: a Celery worker takes seconds of CPU to start. Those of the newest and the oldest version run in
 # `make test` as well.
-test-versions: setup ## every Celery version and rusty-celery in both directions, compared with docs/COMPATIBILITY.md
+test-versions: toolchain setup ## every Celery version and rusty-celery in both directions, compared with docs/COMPATIBILITY.md
 	scripts/setup-versions
 	cd tests/rusty-celery && $(CARGO) build --locked
 	$(CARGO) test -p compat-tests --test compat -- --include-ignored --test-threads=2 celery_ no_cell
@@ -30,12 +57,12 @@ test-versions: setup ## every Celery version and rusty-celery in both directions
 compat-table: ## the same, written to docs/COMPATIBILITY.md
 	COMPAT_TABLE=write $(MAKE) test-versions
 
-test-elastic: setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
+test-elastic: toolchain setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic
 	$(CARGO) test -p system-tests --test elastic
 
 # The programs as they are released; only the tests around them are built for debugging.
-RELEASED = FAULT_PROGRAMS=$(CURDIR)/target/release $(CARGO) test -p system-tests --test faults --
+RELEASED = FAULT_PROGRAMS="$(CURDIR)/target/release" $(CARGO) test -p system-tests --test faults --
 
 # One fault at a time, so that each has the machine for itself. FAULTS=rabbitmq:: runs some of them, FAULT_SECONDS=60 longer.
 test-faults: released ## every fault under load: nothing that was accepted is lost; twenty minutes
@@ -53,11 +80,11 @@ bench-outage: released ## callers notice nothing while the audit log, Redis or E
 soak: released ## memory and file descriptors stay flat: 300 requests a second for SOAK_MINUTES=30
 	$(RELEASED) --ignored --nocapture soak::
 
-released: setup
+released: toolchain setup
 	$(CARGO) build --release -p system-tests --bins
 
 # PROGRAMS=debug takes the programs of the other tests and spares a build of some minutes. SKIP_COMPOSE=1 leaves it out where no container engine can run.
-test-compose: ## the deployment of docker-compose.yml in containers, with RabbitMQ 3.10, 4.0 and 4.3
+test-compose: toolchain ## the deployment of docker-compose.yml in containers, with RabbitMQ 3.10, 4.0 and 4.3
 ifdef SKIP_COMPOSE
 	@echo "SKIPPED: make test-compose, because of SKIP_COMPOSE; the compose deployment is not tested"
 else
@@ -67,12 +94,12 @@ else
 	$(CARGO) test -p system-tests --test compose -- --nocapture --test-threads=1
 endif
 
-lint:
+lint: toolchain ## format, clippy and rustdoc, without changing anything
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-fmt:
+fmt: toolchain ## format all Rust sources
 	$(CARGO) fmt --all
 
 fuzz: ## every fuzz target for FUZZ_SECONDS; needs what docs/FUZZING.md says

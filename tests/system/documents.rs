@@ -178,6 +178,7 @@ fn between(text: &str, open: &str, close: &str) -> Vec<String> {
     found
 }
 
-fn root() -> PathBuf {
+/// The folder of the project.
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -1,0 +1,98 @@
+//! The commands of the Makefile before and around cargo: what they say, and their exit codes. They run on a copy of the
+//! scripts, in a folder with a space in its name, with set-up and cargo replaced by scripts of the test.
+
+mod ci;
+mod makefile;
+mod summary;
+mod test_run;
+mod toolchain;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::documents::root;
+
+/// A copy of what the commands consist of, without sources.
+struct Project {
+    _place: TempDir,
+    root: PathBuf,
+}
+
+/// How a command ended.
+struct Ended {
+    code: Option<i32>,
+    /// Standard output and error.
+    output: String,
+}
+
+impl Project {
+    fn new() -> Self {
+        let place = tempfile::tempdir().expect("a temporary folder");
+        let project = Self {
+            root: place.path().join("a project"),
+            _place: place,
+        };
+        for file in [
+            "Makefile",
+            "rust-toolchain.toml",
+            ".ci/run",
+            "scripts/check-snapshots",
+            "scripts/check-toolchain",
+            "scripts/test",
+            "scripts/test-summary",
+        ] {
+            let copy = project.root.join(file);
+            fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+            fs::copy(root().join(file), copy).expect(file);
+        }
+        project.script("scripts/setup", "echo set-up is there");
+        project.script("scripts/setup-versions", "echo Celery $1 is there");
+        project
+    }
+
+    /// Writes a shell script into the project.
+    fn script(&self, path: &str, body: &str) -> PathBuf {
+        let script = self.root.join(path);
+        fs::write(&script, format!("#!/bin/sh\n{body}\n")).expect(path);
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect(path);
+        script
+    }
+
+    /// A cargo of this version that answers everything else with `body`.
+    fn cargo(&self, version: &str, body: &str) -> PathBuf {
+        let body = format!(
+            "if [ \"$1\" = --version ]; then echo 'cargo {version} (0123456 2026-01-01)'; exit; fi\n{body}"
+        );
+        self.script("cargo", &body)
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.root.join(path)).expect(path)
+    }
+
+    /// Runs a program of the project from another folder, in a locale that does not exist and an odd time zone.
+    fn run(&self, program: &str, arguments: &[&Path], variables: &[(&str, &str)]) -> Ended {
+        let mut command = Command::new(self.root.join(program));
+        command
+            .args(arguments)
+            .current_dir("/")
+            .env("LC_ALL", "xx_YY.ISO-8859-15")
+            .env("TZ", "Pacific/Chatham")
+            .env_remove("CARGO_TARGET_DIR")
+            .envs(variables.iter().copied());
+        ended(&mut command)
+    }
+}
+
+fn ended(command: &mut Command) -> Ended {
+    let output = command.output().expect("the command starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ended {
+        code: output.status.code(),
+        output: text(&output.stdout) + &text(&output.stderr),
+    }
+}
