@@ -67,14 +67,14 @@ impl Program {
     ) -> ExitCode {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return self.failed(error.into()),
+            Err(error) => return self.failed(&error),
         };
         let outcome = runtime.block_on(work);
         // A name lookup that hangs on its own thread must not hold the exit.
         runtime.shutdown_background();
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => self.failed(error.into()),
+            Err(error) => self.failed(&*error.into()),
         }
     }
 
@@ -84,8 +84,8 @@ impl Program {
         ExitCode::from(BadEnvironment::EXIT_CODE)
     }
 
-    fn failed(&self, error: Box<dyn Error + Send + Sync>) -> ExitCode {
-        eprintln!("{}: {}", self.name, explain(&*error));
+    fn failed(&self, error: &(dyn Error + 'static)) -> ExitCode {
+        eprintln!("{}: {}", self.name, explain(error));
         ExitCode::FAILURE
     }
 
