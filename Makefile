@@ -5,7 +5,7 @@ FUZZ_SECONDS ?= 60
 FAULTS ?=
 PROGRAMS ?= release
 # How `make run` and `make demo` build: a profile of cargo.
-TRY_PROFILE ?= release
+TRY_PROFILE ?= try
 # Features of the worker that `make dist` builds.
 WORKER_FEATURES ?= default
 
@@ -19,7 +19,8 @@ help: ## this list
 toolchain:
 	@scripts/check-toolchain $(CARGO)
 
-TRY = $(CARGO) run --profile $(TRY_PROFILE) -p standalone
+# Without its allocator, whose build takes as long as all the rest.
+TRY = $(CARGO) run --profile $(TRY_PROFILE) -p standalone --no-default-features
 # Said only when there is no program of an earlier run.
 define announce
 	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about 4.5 minutes on two cores; later ones take seconds."
@@ -52,17 +53,17 @@ test: ## every test, after setting up what they need; ends in a summary, logs in
 test-versions: toolchain setup ## every Celery version and rusty-celery in both directions, compared with docs/COMPATIBILITY.md
 	scripts/setup-versions
 	cd tests/rusty-celery && $(CARGO) build --locked
-	$(CARGO) test -p compat-tests --test compat -- --include-ignored --test-threads=2 celery_ no_cell
+	$(CARGO) test --workspace --test compat -- --include-ignored --test-threads=2 celery_ no_cell
 
 compat-table: ## the same, written to docs/COMPATIBILITY.md
 	COMPAT_TABLE=write $(MAKE) test-versions
 
 test-elastic: toolchain setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic
-	$(CARGO) test -p system-tests --test elastic
+	$(CARGO) test --workspace --test elastic
 
 # The programs as they are released; only the tests around them are built for debugging.
-RELEASED = FAULT_PROGRAMS="$(CURDIR)/target/release" $(CARGO) test -p system-tests --test faults --
+RELEASED = FAULT_PROGRAMS="$(CURDIR)/target/release" $(CARGO) test --workspace --test faults --
 
 # One fault at a time, so that each has the machine for itself. FAULTS=rabbitmq:: runs some of them, FAULT_SECONDS=60 longer.
 test-faults: released ## every fault under load: nothing that was accepted is lost; twenty minutes
@@ -91,7 +92,7 @@ else
 	scripts/setup
 	$(CARGO) build $(if $(filter release,$(PROGRAMS)),--release) -p acl-service -p public-api -p worker
 	PROGRAMS=$(PROGRAMS) scripts/setup-compose
-	$(CARGO) test -p system-tests --test compose -- --nocapture --test-threads=1
+	$(CARGO) test --workspace --test compose -- --nocapture --test-threads=1
 endif
 
 lint: toolchain ## format, clippy and rustdoc, without changing anything

@@ -68,14 +68,14 @@ impl Program {
     ) -> ExitCode {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return self.failed(error.into()),
+            Err(error) => return self.failed(&error),
         };
         let outcome = runtime.block_on(work);
         // A name lookup that hangs on its own thread must not hold the exit.
         runtime.shutdown_background();
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => self.failed(error.into()),
+            Err(error) => self.failed(&*error.into()),
         }
     }
 
@@ -85,8 +85,8 @@ impl Program {
         ExitCode::from(BadEnvironment::EXIT_CODE)
     }
 
-    fn failed(&self, error: Box<dyn Error + Send + Sync>) -> ExitCode {
-        telemetry::tell(format_args!("{}: {}", self.name, explain(&*error)));
+    fn failed(&self, error: &(dyn Error + 'static)) -> ExitCode {
+        telemetry::tell(format_args!("{}: {}", self.name, explain(error)));
         ExitCode::FAILURE
     }
 

@@ -24,14 +24,22 @@ pub(crate) struct Cli {
 /// How to run the services; what is not given comes from the environment.
 #[derive(Debug, Default, Args)]
 pub(crate) struct RunFlags {
-    /// Address to listen on [env: STANDALONE_HOST] [default: 127.0.0.1].
-    #[arg(long)]
+    #[arg(
+        long,
+        help = "Address to listen on [env: STANDALONE_HOST] [default: 127.0.0.1]"
+    )]
     pub(crate) host: Option<String>,
-    /// Port of the public API [env: STANDALONE_API_PORT] [default: 8080].
-    #[arg(long, value_name = "PORT")]
+    #[arg(
+        long,
+        value_name = "PORT",
+        help = "Port of the public API [env: STANDALONE_API_PORT] [default: 8080]"
+    )]
     pub(crate) api_port: Option<u16>,
-    /// Port of the ACL service [env: AUTHORIZATION_SERVICE_PORT] [default: 5000].
-    #[arg(long, value_name = "PORT")]
+    #[arg(
+        long,
+        value_name = "PORT",
+        help = "Port of the ACL service [env: AUTHORIZATION_SERVICE_PORT] [default: 5000]"
+    )]
     pub(crate) acl_port: Option<u16>,
     #[command(flatten)]
     pub(crate) database: DatabaseFlag,
@@ -40,8 +48,11 @@ pub(crate) struct RunFlags {
 /// Which database.
 #[derive(Debug, Default, Args)]
 pub(crate) struct DatabaseFlag {
-    /// File to keep everything in [env: STANDALONE_DATABASE] [default: cp-auth.db].
-    #[arg(long = "database", value_name = "FILE")]
+    #[arg(
+        long = "database",
+        value_name = "FILE",
+        help = "File to keep everything in [env: STANDALONE_DATABASE] [default: cp-auth.db]"
+    )]
     pub(crate) file: Option<PathBuf>,
 }
 

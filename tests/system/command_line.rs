@@ -161,7 +161,7 @@ async fn accepted(shell: &str, script: &Path) {
     let there = ["/bin", "/usr/bin", "/usr/local/bin"].map(|folder| Path::new(folder).join(shell));
     let Some(path) = there.iter().find(|path| path.exists()) else {
         assert_ne!(shell, "bash", "bash is not installed");
-        println!("{shell} is not installed; its script is not tried");
+        eprintln!("{shell} is not installed; its script is not tried");
         return;
     };
     let process = Process::spawn(path, [Path::new("-n"), script], [("", ""); 0]);

@@ -405,10 +405,10 @@ impl Consumer {
                 Some(_sent) = self.settling.next() => {}
                 _cold = shutdown.reached(Stage::Cold) => cold = true,
                 () = &mut deadline => {
-                    let (left, limit) = (self.pool.len(), self.config.drain_timeout.as_secs());
-                    match left {
+                    let limit = self.config.drain_timeout.as_secs();
+                    match self.pool.len() {
                         1 => tracing::warn!("1 task did not end within {limit} s; its message returns to the queue"),
-                        _ => tracing::warn!("{left} tasks did not end within {limit} s; their messages return to the queue"),
+                        left => tracing::warn!("{left} tasks did not end within {limit} s; their messages return to the queue"),
                     }
                     cold = true;
                 }
