@@ -102,8 +102,10 @@ async fn slow_headers_do_not_hold_a_service() {
 async fn memory_of_many_clients_at_once_is_given_back() {
     let port = free_port();
     let port_text = port.to_string();
+    let no_broker = format!("amqp://127.0.0.1:{}//", free_port());
     let variables = [
         ("FLASK_RUN_PORT", port_text.as_str()),
+        ("BROKER_URL", &no_broker),
         // The same on every machine, whatever the number of its cores and its policy of huge pages.
         ("TOKIO_WORKER_THREADS", "2"),
         ("_RJEM_MALLOC_CONF", "thp:never"),
