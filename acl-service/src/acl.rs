@@ -73,3 +73,41 @@ async fn perform(
     };
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    /// Never answers.
+    struct Silent;
+
+    impl AllowList for Silent {
+        async fn contains(&self, _: uuid::Uuid, _: &str) -> Result<bool, Unavailable> {
+            std::future::pending().await
+        }
+
+        async fn add(&self, _: uuid::Uuid, _: &str) -> Result<bool, Unavailable> {
+            std::future::pending().await
+        }
+
+        async fn remove(&self, _: uuid::Uuid, _: &str) -> Result<bool, Unavailable> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_allow_list_that_is_silent_is_a_503_within_a_second() {
+        for method in ["GET", "PUT", "DELETE"] {
+            let request = Request::builder()
+                .method(method)
+                .uri("/station/a0b1c2d3-e4f5-4678-9abc-def012345678/driver/t/acl")
+                .body(Body::empty())
+                .unwrap();
+            let begin = Instant::now();
+            let answer = answer(State(Arc::new(Silent)), request).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{method}");
+            assert!(begin.elapsed() <= Duration::from_secs(1), "{method}");
+        }
+    }
+}

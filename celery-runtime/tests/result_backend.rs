@@ -13,7 +13,11 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-const WAIT: Duration = Duration::from_secs(90);
+/// For what comes sooner or later, also on a busy machine.
+const WAIT: Duration = Duration::from_mins(2);
+
+/// For a whole program of many calls.
+const CALLS: Duration = Duration::from_mins(10);
 const NODE: &str = "celery@rust";
 
 /// A broker and a backend, with a Rust worker on the queue `rust` and, where it is asked for, a Python worker on the
@@ -99,7 +103,7 @@ impl Rig {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/result_backend/calls.py");
         let path = path.to_str().expect("a path");
         let program = python::spawn("python", &[path, what], variables);
-        let status = program.wait_exit(WAIT).await;
+        let status = program.wait_exit(CALLS).await;
         assert!(status.success(), "{status}:\n{}", program.tail());
         serde_json::from_str(&program.stdout().join("\n")).expect("JSON")
     }
@@ -185,7 +189,7 @@ fn registry() -> Registry {
             exception: because.then(|| celery_runtime::Exception::new("ValueError", "again")),
             ..celery_runtime::Retry::default()
         };
-        Err(retry.after(Duration::from_secs(4)).into())
+        Err(retry.after(Duration::from_secs(8)).into())
     });
     registry.register(named("reject"), |_| async {
         Err(TaskError::Reject {
@@ -344,7 +348,7 @@ async fn redis_holds_what_a_python_worker_would_have_stored() {
         assert_eq!(text(rust, "/got"), text(python, "/got"), "{name}");
         for worker in [python, rust] {
             let ttl = worker["ttl"].as_i64().expect("a number");
-            assert!((86_300..=86_400).contains(&ttl), "{name}: {ttl}");
+            assert!((80_000..=86_400).contains(&ttl), "a day: {name}: {ttl}");
         }
     }
     println!("{} tasks on both workers", pairs.len());
@@ -490,7 +494,13 @@ async fn a_shutdown_does_not_wait_for_the_backend() {
     rig.queue_is(0, 1).await;
     let vhost = rig.vhost.clone();
     rig.stopped().await;
-    assert_eq!(vhost.queue("rust").await.ready, 1);
+    eventually("the message to be back", WAIT, || async {
+        match vhost.queue("rust").await.ready {
+            1 => Ok(()),
+            ready => Err(format!("{ready} are ready")),
+        }
+    })
+    .await;
     redis.thaw();
 }
 

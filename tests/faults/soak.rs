@@ -29,13 +29,13 @@ struct Sample {
 impl Sample {
     fn of(process: &Process) -> Self {
         Self {
-            kib: process.resident_memory(),
+            kib: process.anonymous_memory(),
             descriptors: process.open_files(),
         }
     }
 }
 
-/// The median memory in MiB and the median and the most descriptors.
+/// The median anonymous memory in MiB and the median and the most descriptors.
 fn summary(samples: &[Sample]) -> (f64, usize, usize) {
     let mut memory: Vec<usize> = samples.iter().map(|sample| sample.kib).collect();
     let mut descriptors: Vec<usize> = samples.iter().map(|sample| sample.descriptors).collect();

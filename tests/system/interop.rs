@@ -6,7 +6,7 @@ use harness::{Broker, Receiver, Redis, python};
 
 use crate::services::{Acl, By, worker};
 
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// Calls through the real task of the Python twin and by name only, as a program without its code does.
 const CALLS: &str = r#"
@@ -17,7 +17,7 @@ from authorization_worker.tasks import authorize
 base = os.environ["CALLBACK_BASE"]
 delayed, keywords, named = os.environ["STATIONS"].split()
 token = "validDriverToken-0001"
-expiry = time.time_ns() + 60 * 10**9
+expiry = time.time_ns() + 600 * 10**9
 authorize.delay(uuid.UUID(delayed), token, base + "/delay", expiry)
 authorize.apply_async(kwargs=dict(
     station_id=uuid.UUID(keywords), driver_token=token, callback_url=base + "/keywords", expiry_time_ns=expiry))

@@ -311,7 +311,7 @@ fn dependencies() -> Vec<Dependency> {
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
-        .arg("--frozen")
+        .args(["--frozen", "--color", "never"])
         .current_dir(root())
         .output()
         .unwrap();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::services::{Api, By, Cast, Stack};
 
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_mins(2);
 /// `AUTHORIZATION_TIMEOUT_SEC` where the ACL service is not going to answer.
 const HASTY_SECONDS: u32 = 2;
 const TOKEN: &str = "validDriverToken-0001";

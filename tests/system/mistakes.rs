@@ -7,7 +7,7 @@ use harness::{Process, Redis, Signal, eventually, free_port, http};
 
 use crate::services::rust;
 
-const WAIT: Duration = Duration::from_secs(20);
+const WAIT: Duration = Duration::from_mins(1);
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 const API: &str = env!("CARGO_BIN_EXE_test-public-api");
 const ACL: &str = env!("CARGO_BIN_EXE_test-acl-service");

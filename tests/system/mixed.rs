@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
-use harness::{Broker, Depth, eventually};
+use harness::{Broker, Depth, Process, eventually};
 use uuid::Uuid;
 
 use crate::services::{By, Cast, Stack, worker};
 
 const REQUESTS: usize = 500;
 const TOKEN: &str = "validDriverToken-0001";
-const WAIT: Duration = Duration::from_mins(1);
+const WAIT: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_share_a_queue_and_answer_each_request_once() {
@@ -64,17 +64,28 @@ async fn two_workers_share_a_queue_and_answer_each_request_once() {
     let recorded: HashSet<&str> = records.iter().map(|record| record.field("station_id")).collect();
     assert_eq!((records.len(), recorded.len()), (REQUESTS, REQUESTS));
 
-    let succeeded = |lines: Vec<String>| {
-        lines
-            .iter()
-            .filter(|line| line.contains("] succeeded in "))
-            .count()
-    };
-    let (python, rust) = (succeeded(stack.worker.lines()), succeeded(rust.lines()));
+    // The line comes after the record.
+    let (python, rust) = eventually("a line of each run", WAIT, || async {
+        let shares = (succeeded(&stack.worker), succeeded(&rust));
+        if shares.0 + shares.1 >= REQUESTS {
+            Ok(shares)
+        } else {
+            Err(format!("{shares:?}"))
+        }
+    })
+    .await;
     println!("{REQUESTS} requests: {python} run by Python, {rust} by Rust");
     assert_eq!(python + rust, REQUESTS);
     assert!(
         python > 0 && rust > 0,
         "both take their share: {python} and {rust}"
     );
+}
+
+fn succeeded(worker: &Process) -> usize {
+    let lines = worker.lines();
+    lines
+        .iter()
+        .filter(|line| line.contains("] succeeded in "))
+        .count()
 }

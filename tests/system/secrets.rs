@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::load::SETTLE;
 use crate::services::{START, rust};
 
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_mins(1);
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 const API: &str = env!("CARGO_BIN_EXE_test-public-api");
 const ACL: &str = env!("CARGO_BIN_EXE_test-acl-service");

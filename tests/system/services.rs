@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use harness::{Process, Receiver, Redis, Service, Vhost, free_port, http, python};
 
-/// Longest wait for a service to come up. Python's Celery takes two seconds on an idle machine.
-pub(crate) const START: Duration = Duration::from_secs(40);
+/// Longest wait for a service to come up, also on a busy machine. Python's Celery takes two seconds on an idle one.
+pub(crate) const START: Duration = Duration::from_mins(3);
+
+/// `CALLBACK_TIMEOUT_SEC` of every worker: long enough that no callback status hangs on how busy the machine is, and that a
+/// callback which a test keeps back stays where it is.
+pub(crate) const PATIENT_CALLBACKS: (&str, &str) = ("CALLBACK_TIMEOUT_SEC", "120");
 
 /// Who implements a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +131,10 @@ pub(crate) async fn worker(by: By, vhost: &Vhost, acl: &Acl, redis: &Redis, conc
     let concurrency = format!("--concurrency={concurrency}");
     let (broker_url, acl_url) = (vhost.amqp_url(), acl.0.url());
     match by {
-        By::Python => python::worker(&broker_url, &acl_url, Some(redis), &[&concurrency], &[]).await,
+        By::Python => {
+            let patient = [PATIENT_CALLBACKS];
+            python::worker(&broker_url, &acl_url, Some(redis), &[&concurrency], &patient).await
+        }
         By::Rust => {
             let arguments = [
                 "-A",
@@ -142,6 +149,7 @@ pub(crate) async fn worker(by: By, vhost: &Vhost, acl: &Acl, redis: &Redis, conc
                 ("AUTHORIZATION_SERVICE_URL", &acl_url),
                 ("REDIS_HOST", "127.0.0.1"),
                 ("REDIS_PORT", &redis_port),
+                PATIENT_CALLBACKS,
             ];
             let process = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
             process.wait_for_line(" ready.", START).await;

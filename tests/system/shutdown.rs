@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use harness::{Broker, Receiver, Redis, Signal, eventually};
+use harness::{Broker, Gate, Process, Receiver, Redis, Reply, Signal, Vhost, eventually};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::services::{Acl, Api, By, worker};
+use crate::services::{Acl, Api, By, PATIENT_CALLBACKS, START, rust};
 
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_mins(1);
 const TOKEN: &str = "validDriverToken-0001";
 
 /// Recorded cases that are played: the signals, and whether an authorization runs meanwhile. Late acks are ours by
@@ -36,12 +36,15 @@ async fn signals_do_what_they_do_to_celery() {
         let redis = Redis::start().await;
         let acl = Acl::start(By::Rust, &redis).await;
         let api = Api::start(By::Rust, &vhost.amqp_url(), 60).await;
-        let receiver = Receiver::start().await;
-        let worker = worker(By::Rust, &vhost, &acl, &redis, 1).await;
-        let banner = worker.stdout().len();
+        // The task runs until all signals have been answered, however long that takes.
+        let gate = Gate::closed();
+        let behind = gate.clone();
+        let rule = move |_: &_| Reply::Behind(behind.clone(), Box::new(Reply::status(200)));
+        let receiver = Receiver::start_with(rule).await;
+        let worker = quiet_worker(&vhost, &acl, &redis).await;
         if busy {
             let station = Uuid::new_v4().to_string();
-            let answer = api.authorize(&station, TOKEN, &receiver.url("/slow/2000")).await;
+            let answer = api.authorize(&station, TOKEN, &receiver.url("/")).await;
             assert_eq!(answer.expect("an answer").status, 200);
             receiver.wait_for(1, WAIT).await;
         }
@@ -52,7 +55,7 @@ async fn signals_do_what_they_do_to_celery() {
                 format!("{name}: a line for signal {}", sent + 1),
                 WAIT,
                 || async {
-                    let lines = printed(&worker.stdout()[banner..]);
+                    let lines = printed(&worker.stdout());
                     if lines.len() > sent {
                         Ok(())
                     } else {
@@ -62,6 +65,11 @@ async fn signals_do_what_they_do_to_celery() {
             )
             .await;
         }
+        // A cold shutdown leaves the running message to others; a warm one finishes it.
+        let cold = signals.len() > 1 && signals[1] != Signal::TERM || signals[0] == Signal::QUIT;
+        if !cold {
+            gate.open();
+        }
         let status = worker.wait_exit(WAIT).await;
         assert_eq!(
             status.code().map(i64::from),
@@ -69,12 +77,10 @@ async fn signals_do_what_they_do_to_celery() {
             "{name}: {}",
             worker.tail()
         );
-        let lines = printed(&worker.stdout()[banner..]);
+        let lines = printed(&worker.stdout());
         let expected: Vec<String> = serde_json::from_value(case["stdout"].clone()).expect("lines");
         assert_eq!(lines, expected, "{name}");
 
-        // A cold shutdown leaves the running message to others; a warm one has finished it.
-        let cold = signals.len() > 1 && signals[1] != Signal::TERM || signals[0] == Signal::QUIT;
         let left = u64::from(busy && cold);
         eventually(format!("{name}: {left} messages in the queue"), WAIT, || async {
             let depth = vhost.queue("celery").await;
@@ -99,18 +105,34 @@ async fn sigterm_can_be_remapped() {
     let vhost = Broker::shared().await.vhost("signals").await;
     let url = vhost.amqp_url();
     let variables = [("BROKER_URL", url.as_str()), ("REMAP_SIGTERM", "SIGQUIT")];
-    let worker = crate::services::rust(
+    let worker = rust(
         env!("CARGO_BIN_EXE_test-worker"),
         &["--quiet", "worker", "--loglevel=INFO"],
         &variables,
     );
-    worker.wait_for_line(" ready.", WAIT).await;
+    worker.wait_for_line(" ready.", START).await;
     worker.signal(Signal::TERM);
     let case = &recorded()["remap-term"];
     let status = worker.wait_exit(WAIT).await;
     assert_eq!(status.code().map(i64::from), case["exit_code"].as_i64());
     let expected: Vec<String> = serde_json::from_value(case["stdout"].clone()).expect("lines");
     assert_eq!(printed(&worker.stdout()), expected);
+}
+
+/// A worker without a banner, so that only the answers to signals stand on its standard output.
+async fn quiet_worker(vhost: &Vhost, acl: &Acl, redis: &Redis) -> Process {
+    let (broker, acl, redis_port) = (vhost.amqp_url(), acl.0.url(), redis.port().to_string());
+    let variables = [
+        ("BROKER_URL", broker.as_str()),
+        ("AUTHORIZATION_SERVICE_URL", &acl),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &redis_port),
+        PATIENT_CALLBACKS,
+    ];
+    let arguments = ["--quiet", "worker", "--loglevel=INFO", "--concurrency=1"];
+    let worker = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
+    worker.wait_for_line(" ready.", START).await;
+    worker
 }
 
 fn recorded() -> BTreeMap<String, Value> {

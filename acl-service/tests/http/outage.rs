@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use crate::running::Running;
 
-/// A second is promised; the rest is for a busy machine.
-const BOUND: Duration = Duration::from_millis(1500);
+/// Tells an answer of our own, promised within a second, from waiting for Redis, also on the busiest machine. That the deadline is
+/// within the second is tested where it is, with a clock of the test's own.
+const BOUND: Duration = Duration::from_secs(20);
 
 fn target() -> String {
     format!("/station/{STATION}/driver/validDriverToken-0001/acl")

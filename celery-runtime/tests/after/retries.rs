@@ -45,7 +45,8 @@ async fn a_retry_keeps_the_id_and_comes_at_its_time() {
     rig.stopped().await;
 }
 
-/// The retry that the Rust worker sent is run by a Python worker of the same queue.
+/// The retry that the Rust worker sent is run by a Python worker of the same queue. The message behind the first run keeps the
+/// Rust worker busy, so that it cannot use up all retries itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_can_go_on_in_python() {
     let mut rig = Rig::start(vhost("handover").await, |config| {
@@ -55,10 +56,16 @@ async fn a_retry_can_go_on_in_python() {
     })
     .await;
     let id = rig
-        .python("print(app.signature('shared.flaky').apply_async(queue='shared', countdown=1).id)")
+        .python(
+            "print(app.signature('shared.flaky').apply_async(queue='shared').id)\n\
+             gate().apply_async(queue='shared')",
+        )
         .await;
     let run = rig.run_of("shared.flaky").await;
     assert_eq!((run.message.id.as_str(), run.message.retries), (id.trim(), 0));
+    rig.run_of("demo.gate").await;
+    rig.stop.warm();
+    rig.gate.add_permits(1);
     let vhost = rig.stopped().await;
 
     let mut rig = Rig::start(vhost, |config| config.queues = vec!["other".to_owned()]).await;

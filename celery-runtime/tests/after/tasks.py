@@ -34,7 +34,7 @@ def remote(name):
     return lambda *args, **kwargs: app.signature(name, args=args, kwargs=kwargs)
 
 
-add, echo, fail, retry, limited, sleep, known, gate = map(
+add, echo, fail, retry, hourly, sleep, known, gate = map(
     remote,
-    ['demo.add', 'demo.echo', 'demo.fail', 'demo.retry', 'demo.limited', 'demo.sleep', 'demo.known', 'demo.gate'],
+    ['demo.add', 'demo.echo', 'demo.fail', 'demo.retry', 'demo.hourly', 'demo.sleep', 'demo.known', 'demo.gate'],
 )

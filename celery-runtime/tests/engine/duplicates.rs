@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 
 use celery_runtime::Status;
-use harness::{Proxy, eventually};
+use harness::Proxy;
 
-use crate::rig::{Rig, WAIT};
+use crate::rig::Rig;
 use crate::vhost;
 
 /// The broker delivers again what was not acked when the connection went; the run it stands for goes on here.
@@ -13,14 +13,7 @@ use crate::vhost;
 async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
     let mut rig = Rig::start(vhost("redelivered").await, |_| {}).await;
     let id = rig.send(&Rig::call("demo.sleep")).await;
-    eventually("the run to start", WAIT, || async {
-        if rig.sleeping.load(Ordering::SeqCst) == 1 {
-            Ok(())
-        } else {
-            Err("not started".to_owned())
-        }
-    })
-    .await;
+    rig.begun(1).await;
     rig.vhost.close_all_connections().await;
     assert_eq!(rig.run().await.0, id);
     rig.queue_is(0, 0).await;
@@ -35,9 +28,10 @@ async fn a_redelivered_run_that_has_just_ended_is_settled_and_not_run_again() {
     let proxy = Proxy::start(vhost.address()).await;
     let through_it = vhost.amqp_url_at(proxy.port()).parse().expect("a broker URL");
     let mut rig = Rig::start(vhost, |config| config.broker = through_it).await;
-    let id = rig.send(&Rig::call("demo.sleep")).await;
-    rig.queue_is(0, 1).await;
+    let id = rig.send(&Rig::call("demo.gate")).await;
+    rig.begun(1).await;
     proxy.silence();
+    rig.gate.add_permits(1);
     assert_eq!(rig.run().await.0, id);
     rig.queue_is(0, 1).await;
     proxy.cut();
@@ -56,13 +50,7 @@ async fn each_redelivery_of_a_run_is_settled() {
     let call = Rig::call("demo.sleep");
     rig.send(&call).await;
     rig.send(&call).await;
-    eventually("both to run", WAIT, || async {
-        match rig.sleeping.load(Ordering::SeqCst) {
-            2 => Ok(()),
-            running => Err(format!("{running} run")),
-        }
-    })
-    .await;
+    rig.begun(2).await;
     rig.vhost.close_all_connections().await;
     for _ in 0..2 {
         assert_eq!(rig.run().await.0, call.id);

@@ -77,19 +77,22 @@ async fn a_worker_that_stays_starved_is_not_ready_until_nothing_is_left_to_do() 
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// Full slots are no reason to reconnect, however much is ready.
+/// Full slots are no reason to reconnect, however much is ready and however long they stay full.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_worker_is_left_alone() {
     let (mut rig, relay) = start("busy").await;
     let connections = relay.connections();
     let mut sent = Vec::new();
     for _ in 0..8 {
-        sent.push(rig.send(&Rig::call("demo.sleep")).await);
+        sent.push(rig.send(&Rig::call("demo.gate")).await);
     }
+    rig.begun(2).await;
+    tokio::time::sleep(PATIENCE * 4).await;
+    assert_eq!(relay.connections(), connections);
+    rig.gate.add_permits(sent.len());
     for _ in 0..sent.len() {
         rig.run().await;
     }
     rig.queue_is(0, 0).await;
-    assert_eq!(relay.connections(), connections);
     assert_eq!(rig.stopped().await, 0);
 }

@@ -11,11 +11,12 @@ use celery_runtime::{
 };
 use harness::{Depth, Vhost, eventually};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-pub(crate) const WAIT: Duration = Duration::from_secs(30);
+/// For what comes sooner or later, also on a busy machine.
+pub(crate) const WAIT: Duration = Duration::from_mins(1);
 
 /// A worker in this process whose tasks report what they do.
 pub(crate) struct Rig {
@@ -25,6 +26,8 @@ pub(crate) struct Rig {
     pub(crate) stop: ShutdownHandle,
     pub(crate) worker: JoinSet<u8>,
     pub(crate) sleeping: Arc<AtomicUsize>,
+    /// Lets runs of `demo.gate` end, one per permit.
+    pub(crate) gate: Arc<Semaphore>,
     pub(crate) status: watch::Receiver<Status>,
 }
 
@@ -55,6 +58,17 @@ impl Rig {
                 })
             }
         });
+        let gate = Arc::new(Semaphore::new(0));
+        let (counter, gated, passed) = (Arc::clone(&sleeping), Arc::clone(&gate), report.clone());
+        registry.register(TaskOptions::named("demo.gate"), move |request| {
+            let (counter, gate, report) = (Arc::clone(&counter), Arc::clone(&gated), passed.clone());
+            async move {
+                counter.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.expect("the gate is there").forget();
+                let _test_over = report.send((request.id().to_owned(), Timestamp::now()));
+                Ok(Value::None)
+            }
+        });
         let counter = Arc::clone(&sleeping);
         registry.register(TaskOptions::named("demo.sleep"), move |request| {
             let (counter, report) = (Arc::clone(&counter), report.clone());
@@ -70,7 +84,7 @@ impl Rig {
         let producer = Producer::start(ProducerConfig {
             broker,
             queue: "celery".to_owned(),
-            deadline: Duration::from_secs(10),
+            deadline: WAIT,
             name: "rig".to_owned(),
         });
         let (stop, shutdown) = Shutdown::manual();
@@ -89,6 +103,7 @@ impl Rig {
             stop,
             worker: running,
             sleeping,
+            gate,
             status,
         }
     }
@@ -114,6 +129,17 @@ impl Rig {
             .await
             .expect("a run in time")
             .expect("the worker lives")
+    }
+
+    /// Waits until so many runs of tasks that take their time have begun.
+    pub(crate) async fn begun(&self, count: usize) {
+        eventually(format!("{count} runs to begin"), WAIT, || async {
+            match self.sleeping.load(Ordering::SeqCst) {
+                begun if begun == count => Ok(()),
+                begun => Err(format!("{begun} have begun")),
+            }
+        })
+        .await;
     }
 
     pub(crate) async fn queue_is(&self, ready: u64, unacked: u64) {

@@ -14,7 +14,7 @@ from tasks import VALUES, add, app, echo, fail, hard, ignore, ignored, ignored_e
 from tasks import told, total, value
 
 WORKERS = ("python", "rust")
-WAIT = 60
+WAIT = 120
 
 
 def store():

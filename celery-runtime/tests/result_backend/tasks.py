@@ -77,7 +77,7 @@ def started():
 
 @app.task(bind=True, max_retries=1)
 def retry(self, because):
-    raise self.retry(exc=ValueError("again") if because else None, countdown=4)
+    raise self.retry(exc=ValueError("again") if because else None, countdown=8)
 
 
 @app.task

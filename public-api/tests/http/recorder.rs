@@ -67,9 +67,10 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
-        // One request is an empty line, and the end of that is waited for.
+        // One request is an empty line, and the end of that is waited for. No other one is this long on its way, however busy
+        // the machine is.
         let limits = Limits {
-            header_read: Duration::from_millis(500),
+            header_read: Duration::from_secs(4),
             ..Limits::default()
         };
         tasks.spawn(http::serve(

@@ -2,17 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use harness::{Receiver, Reply, Scratch, Signal};
+use harness::{Gate, Receiver, Reply, Scratch, Signal};
 
 use crate::running::{DRIVER, Running, WAIT, all_done, records, station, waiting};
-
-const PATIENT: [(&str, &str); 2] = [
-    ("AUTHORIZATION_TIMEOUT_SEC", "600"),
-    ("CALLBACK_TIMEOUT_SEC", "60"),
-];
 
 /// A receiver that leaves callbacks without an answer until it is told otherwise.
 async fn slow_receiver() -> (Receiver, Arc<AtomicBool>) {
@@ -34,7 +28,7 @@ async fn a_kill_right_after_the_answers_loses_nothing() {
     let directory = Scratch::new();
     let database = directory.join("a.db");
     let (receiver, answering) = slow_receiver().await;
-    let running = Running::start(&database, &PATIENT).await;
+    let running = Running::start(&database, &[]).await;
     running.allow(&station(1), DRIVER).await;
     let url = receiver.url("/cb");
     let stations: Vec<_> = (0..REQUESTS).map(station).collect();
@@ -48,7 +42,7 @@ async fn a_kill_right_after_the_answers_loses_nothing() {
 
     receiver.clear();
     answering.store(true, Ordering::SeqCst);
-    let running = Running::start(&database, &PATIENT).await;
+    let running = Running::start(&database, &[]).await;
     running
         .process
         .wait_for_line(&format!("({REQUESTS} requests were waiting"), WAIT)
@@ -69,7 +63,7 @@ async fn a_kill_in_the_midst_of_accepting_loses_nothing_that_was_accepted() {
     const ENOUGH: usize = 200;
     let (directory, receiver) = (Scratch::new(), Receiver::start().await);
     let database = directory.join("a.db");
-    let running = Running::start(&database, &PATIENT).await;
+    let running = Running::start(&database, &[]).await;
     let url = receiver.url("/cb");
     let total = AtomicUsize::new(0);
     let clients = (0..CLIENTS).map(|client| {
@@ -93,7 +87,7 @@ async fn a_kill_in_the_midst_of_accepting_loses_nothing_that_was_accepted() {
     let accepted = join_all(clients).await.concat();
     assert!(accepted.len() > ENOUGH, "{}", accepted.len());
 
-    let _running = Running::start(&database, &PATIENT).await;
+    let _running = Running::start(&database, &[]).await;
     let records = all_done(&database).await;
     let callbacks = receiver.by_station();
     let lost: Vec<_> = accepted
@@ -111,16 +105,21 @@ async fn a_kill_in_the_midst_of_accepting_loses_nothing_that_was_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_finishes_what_runs_and_keeps_the_rest() {
     const REQUESTS: usize = 150;
-    let slow = |_: &_| Reply::After(Duration::from_secs(1), Box::new(Reply::status(200)));
-    let (directory, receiver) = (Scratch::new(), Receiver::start_with(slow).await);
+    // No callback is answered before the signal, so that some of the requests run and the others wait.
+    let gate = Gate::closed();
+    let behind = gate.clone();
+    let rule = move |_: &_| Reply::Behind(behind.clone(), Box::new(Reply::status(200)));
+    let (directory, receiver) = (Scratch::new(), Receiver::start_with(rule).await);
     let database = directory.join("a.db");
-    let running = Running::start(&database, &PATIENT).await;
+    let running = Running::start(&database, &[]).await;
     let url = receiver.url("/cb");
     let stations: Vec<_> = (0..REQUESTS).map(station).collect();
     let accepted = join_all(stations.iter().map(|station| running.ask(station, DRIVER, &url))).await;
     assert!(accepted.into_iter().all(|accepted| accepted.unwrap()));
     receiver.wait_for(1, WAIT).await;
     running.process.signal(Signal::TERM);
+    running.process.wait_for_line("SIGTERM", WAIT).await;
+    gate.open();
     let status = running.process.wait_exit(WAIT).await;
     assert_eq!(status.code(), Some(0), "{}", running.process.tail());
     let finished = records(&database).len();
@@ -131,7 +130,7 @@ async fn sigterm_finishes_what_runs_and_keeps_the_rest() {
         "the file alone holds everything"
     );
 
-    let _running = Running::start(&database, &PATIENT).await;
+    let _running = Running::start(&database, &[]).await;
     let records = all_done(&database).await;
     let callbacks = receiver.by_station();
     for station in &stations {

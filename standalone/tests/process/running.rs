@@ -8,10 +8,17 @@ use harness::{Process, eventually, http};
 use rusqlite::{Connection, OpenFlags};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_standalone");
-pub(crate) const WAIT: Duration = Duration::from_mins(1);
+/// For what comes sooner or later, also on a busy machine.
+pub(crate) const WAIT: Duration = Duration::from_mins(2);
 pub(crate) const DRIVER: &str = "validDriverToken-0001";
 
-/// The three services on free ports.
+/// So that no verdict and no callback status hangs on how busy the machine is.
+const PATIENT: [(&str, &str); 2] = [
+    ("AUTHORIZATION_TIMEOUT_SEC", "600"),
+    ("CALLBACK_TIMEOUT_SEC", "120"),
+];
+
+/// The three services on free ports, with much time unless the environment says otherwise.
 pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) api: String,
@@ -28,7 +35,8 @@ impl Running {
             "--database",
             database.to_str().unwrap(),
         ];
-        let process = Process::spawn(PROGRAM, arguments, environment.iter().copied());
+        let environment = PATIENT.iter().chain(environment).copied();
+        let process = Process::spawn(PROGRAM, arguments, environment);
         process.wait_for_line("Ctrl-C stops", WAIT).await;
         let url = |line: String| line.split_whitespace().last().unwrap_or_default().to_owned();
         let api = url(process.wait_for_line("public API", WAIT).await);

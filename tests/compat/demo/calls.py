@@ -17,7 +17,7 @@ from celery.exceptions import NotRegistered, TaskRevokedError
 
 from opsapp import add, again, app, due, echo, fail, retries, stamps, told
 
-WAIT = 60
+WAIT = 120
 QUEUE = sys.argv[1]
 STATION = uuid.UUID("123e4567-e89b-12d3-a456-426614174000")
 

@@ -25,7 +25,7 @@ use crate::vhost::Vhost;
 const SCRIPTS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"];
 
 /// A busy machine needs a multiple of the usual six seconds.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_mins(3);
 
 /// A RabbitMQ server of this test process alone: own node, ports and files, on the loopback address, with the
 /// management plugin. It ends with the test process, however that ends.

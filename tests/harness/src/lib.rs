@@ -17,6 +17,7 @@ mod guard;
 pub mod http;
 mod log_place;
 mod message;
+mod open_files;
 mod output;
 mod port;
 mod process;
@@ -45,7 +46,7 @@ pub use received::Received;
 pub use receiver::Receiver;
 pub use redact::redacted;
 pub use redis_server::{AuditKeys, AuditRecord, Redis};
-pub use reply::Reply;
+pub use reply::{Gate, Reply};
 pub use vhost::{Consumer, Depth, Vhost};
 
 /// Ends every message about a missing server.

@@ -69,7 +69,7 @@ impl Vhost {
                  amqp_channel:register_return_handler(Channel, self()), \
                  amqp_channel:cast(Channel, {{'basic.publish', 0, {}, {}, true, false}}, \
                    {{amqp_msg, {{'P_basic', {}}}, base64:decode({})}}), \
-                 true = amqp_channel:wait_for_confirms(Channel, 10), \
+                 true = amqp_channel:wait_for_confirms(Channel, 60), \
                  receive {{{{'basic.return', _, _, _, _}}, _}} -> false after 0 -> true end",
                 binary(exchange),
                 binary(routing_key),

@@ -13,6 +13,7 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, kill_process, kill_process_group};
 
 use crate::guard::{self, Scratch};
+use crate::open_files;
 use crate::output::{Output, Stream};
 
 /// What every child finds in its environment besides the variables it is given.
@@ -50,6 +51,7 @@ impl Process {
         V: AsRef<OsStr>,
     {
         let program = program.as_ref();
+        open_files::allow_many();
         let directory = Scratch::new();
         let mut child = Command::new(program)
             .args(args)
@@ -93,17 +95,18 @@ impl Process {
         self.pid
     }
 
-    /// Its resident memory in KiB.
+    /// Its resident anonymous memory in KiB: stacks and heap. The pages of its program file are left out, as how many of them
+    /// are resident depends on what has run so far and on the page cache.
     ///
     /// # Panics
     ///
     /// When it has ended.
-    pub fn resident_memory(&self) -> usize {
+    pub fn anonymous_memory(&self) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("the process lives");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|text| text.trim().strip_suffix(" kB"));
-        kib.and_then(|kib| kib.parse().ok()).expect("VmRSS in kB")
+        let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = anonymous.and_then(|text| text.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse().ok()).expect("RssAnon in kB")
     }
 
     /// How many file descriptors it has open.

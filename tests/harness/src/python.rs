@@ -8,8 +8,8 @@ use crate::http;
 use crate::process::Process;
 use crate::redis_server::Redis;
 
-/// Importing Celery takes a second, on a busy machine several.
-const START: Duration = Duration::from_mins(1);
+/// Importing Celery takes a second, on a busy machine many times as long.
+const START: Duration = Duration::from_mins(3);
 
 /// An HTTP service under test, Python or not.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Waits until the process answers HTTP requests on `port`; panics when it ends or a minute passes.
+    /// Waits until the process answers HTTP requests on `port`; panics when it ends or three minutes pass.
     pub async fn start(process: Process, port: u16) -> Self {
         let url = format!("http://127.0.0.1:{port}/");
         eventually(format!("an answer from {url}"), START, || async {

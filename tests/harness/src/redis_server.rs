@@ -11,7 +11,8 @@ use crate::guard::Scratch;
 use crate::port::free_port;
 use crate::process::{Process, Signal};
 
-const START: Duration = Duration::from_secs(30);
+/// For the server to start or to end, and for each of its answers: the client's own half a second is little on a busy machine.
+const WAIT: Duration = Duration::from_mins(1);
 
 /// A Redis server of one test, on the loopback address.
 #[derive(Debug)]
@@ -106,7 +107,11 @@ impl Redis {
 
     /// A connection to it; panics when it does not serve.
     pub async fn connection(&self) -> MultiplexedConnection {
-        let connection = self.client().get_multiplexed_async_connection().await;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(WAIT))
+            .set_response_timeout(Some(WAIT));
+        let client = self.client();
+        let connection = client.get_multiplexed_async_connection_with_config(&config).await;
         connection.unwrap_or_else(|error| panic!("cannot connect to Redis on port {}: {error}", self.port))
     }
 
@@ -137,7 +142,7 @@ impl Redis {
     pub async fn stop(&mut self) {
         let server = self.take();
         server.signal(Signal::TERM);
-        server.wait_exit(START).await;
+        server.wait_exit(WAIT).await;
     }
 
     /// Ends the server at once.
@@ -171,7 +176,7 @@ impl Redis {
         ];
         let server = Process::spawn("redis-server", arguments.concat(), [("", ""); 0]);
         let client = self.client();
-        eventually("Redis to serve", START, || async {
+        eventually("Redis to serve", WAIT, || async {
             assert!(server.try_exit().is_none(), "Redis ended:\n{}", server.tail());
             let mut connection = client
                 .get_multiplexed_async_connection()

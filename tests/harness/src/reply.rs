@@ -1,10 +1,12 @@
 //! What the receiver does with a request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::received::Received;
 
@@ -15,6 +17,8 @@ pub enum Reply {
     Answer(u16, Vec<(String, String)>, Vec<u8>),
     /// The same after a while.
     After(Duration, Box<Reply>),
+    /// The same once the gate is open.
+    Behind(Gate, Box<Reply>),
     /// These bytes and the end of the connection.
     Raw(Vec<u8>),
     /// These bytes, one at a time with this pause before each, until the client gives up.
@@ -25,6 +29,27 @@ pub enum Reply {
     Hang,
     /// The end of the connection without an answer.
     Close,
+}
+
+/// Keeps replies back until the test opens it: what happens before is then no matter of time. Clones are one gate.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    /// A closed one.
+    pub fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets everything pass from now on.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn opened(&self) {
+        // There are no permits, so the end of the semaphore is all that ends this.
+        let _opened = self.0.acquire().await;
+    }
 }
 
 impl Reply {
@@ -77,9 +102,18 @@ impl Reply {
 /// Answers; says whether the connection may be used for another request.
 pub(crate) async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply, head_only: bool) -> bool {
     let mut reply = reply;
-    while let Reply::After(pause, then) = reply {
-        tokio::time::sleep(pause).await;
-        reply = *then;
+    loop {
+        reply = match reply {
+            Reply::After(pause, then) => {
+                tokio::time::sleep(pause).await;
+                *then
+            }
+            Reply::Behind(gate, then) => {
+                gate.opened().await;
+                *then
+            }
+            _ => break,
+        };
     }
     match reply {
         Reply::Answer(status, headers, body) => {
@@ -120,6 +154,6 @@ pub(crate) async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply, head
             let _ = stream.read_u8().await;
             false
         }
-        Reply::Close | Reply::After(..) => false,
+        Reply::Close | Reply::After(..) | Reply::Behind(..) => false,
     }
 }

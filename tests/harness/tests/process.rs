@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{Process, Signal, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(1);
 
 /// Set for the copy of this program that is to be killed.
 const VICTIM: &str = "HARNESS_TEST_VICTIM";

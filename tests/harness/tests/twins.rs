@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{Broker, Process, Receiver, Redis, eventually, free_port, http, python};
 use serde_json::Value;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 
 /// The port of the callback server when the rows were recorded.
 const RECORDED_PORT: &str = "21001";
@@ -36,7 +36,7 @@ async fn the_twins_answer_as_recorded() {
         ("REDIS_PORT", &port),
     ];
     let check = python::spawn("python", &arguments.each_ref().map(String::as_str), &variables);
-    let status = check.wait_exit(Duration::from_mins(5)).await;
+    let status = check.wait_exit(Duration::from_mins(15)).await;
     println!("{}", check.lines().join("\n"));
     assert!(status.success(), "{status}");
 }
@@ -46,7 +46,7 @@ async fn the_twins_answer_as_recorded() {
 async fn the_twins_together_do_as_recorded() {
     let vhost = Broker::shared().await.vhost("rows").await;
     let redis = Redis::start().await;
-    let receiver = Receiver::start().await;
+    let receiver = with_five_digits().await;
     let acl = python::acl_service(free_port(), &redis).await;
     let api = python::public_api(free_port(), &vhost.amqp_url(), &[]).await;
     let worker = python::worker(
@@ -59,9 +59,7 @@ async fn the_twins_together_do_as_recorded() {
     .await;
 
     let file = fs::read_to_string(project().join("tests/golden/end-to-end.jsonl")).unwrap();
-    // Both ports have five digits, so the lengths in the requests stay right.
     let port = receiver.port().to_string();
-    assert_eq!(port.len(), RECORDED_PORT.len());
     let file = file.replace(&format!(":{RECORDED_PORT}"), &format!(":{port}"));
     let mut ran = 0;
     for line in file.lines() {
@@ -126,6 +124,20 @@ async fn the_twins_together_do_as_recorded() {
     }
     println!("{ran} rows");
     assert_eq!(ran, 29);
+}
+
+/// A receiver whose port is as long as the recorded one, so that the lengths in the requests stay right. Some systems give
+/// shorter ones, too.
+async fn with_five_digits() -> Receiver {
+    let mut others = Vec::new();
+    loop {
+        let receiver = Receiver::start().await;
+        if receiver.port().to_string().len() == RECORDED_PORT.len() {
+            return receiver;
+        }
+        others.push(receiver);
+        assert!(others.len() < 1000, "no port of five digits");
+    }
 }
 
 /// The request of a row. One body is shortened in the record; its URL stands in the audit record.

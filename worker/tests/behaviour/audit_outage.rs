@@ -10,7 +10,8 @@ use worker::audit_log::redis::RedisAuditLog;
 use worker::audit_log::{AuditLog, AuditRecord};
 use worker::verdict::Verdict;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For what comes sooner or later, also on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn record(start_time_ns: i128) -> AuditRecord {
     AuditRecord {
@@ -67,7 +68,7 @@ async fn records_wait_for_a_redis_that_is_down() {
         .await
         .unwrap();
     assert_eq!(redis.audit_records().await.len(), 3);
-    assert!(readiness.is_ready());
+    tokio::time::timeout(PATIENCE, readiness.ready()).await.unwrap();
 }
 
 #[tokio::test]
@@ -133,7 +134,7 @@ async fn a_redis_that_refuses_writes_is_an_outage() {
         not_ready(&readiness, reason).await;
         command(&mut connection, end).await;
         tokio::time::timeout(PATIENCE, writing.join_next()).await.unwrap();
-        assert!(readiness.is_ready());
+        tokio::time::timeout(PATIENCE, readiness.ready()).await.unwrap();
         assert_eq!(i128::try_from(redis.audit_records().await.len()), Ok(n));
     }
 }

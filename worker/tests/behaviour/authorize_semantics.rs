@@ -379,7 +379,8 @@ async fn sweep(books: &mut Books, setting: &Setting, row: &Value) {
     );
 }
 
-/// A host of thousands of different characters: the verdict must not cost more than its length.
+/// A host of thousands of different characters: the verdict must not cost more than its length. Python's time grows with the
+/// square of it, to eight seconds. A busy machine may make a run longer, but hardly each of five.
 async fn long_host(books: &mut Books, setting: &Setting, row: &Value) {
     let count = u32::try_from(row["distinct_characters"].as_u64().unwrap()).unwrap();
     let host: String = (0..count).filter_map(|n| char::from_u32(0x4E00 + n)).collect();
@@ -389,12 +390,15 @@ async fn long_host(books: &mut Books, setting: &Setting, row: &Value) {
         format!("http://{host}.com/").into(),
         (RECORDED + 5_000_000_000).into(),
     ]);
-    let began = std::time::Instant::now();
-    setting.run(&args, &Dict::new(), RECORDED).await;
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let began = std::time::Instant::now();
+        setting.run(&args, &Dict::new(), RECORDED).await;
+        quickest = quickest.min(began.elapsed());
+    }
     assert!(
-        began.elapsed() < Duration::from_secs(1),
-        "{count} characters took {:?}",
-        began.elapsed()
+        quickest < Duration::from_secs(1),
+        "{count} characters took {quickest:?}"
     );
     let record = setting.redis.audit_records().await.pop().unwrap();
     let recorded = format!("{}, {}", text(row, "status"), text(row, "callback_status"));

@@ -43,7 +43,7 @@ async fn the_record_says_what_pythons_says() {
         let server = Server::start(case, replay, closed).await;
         let port = server.port().unwrap_or(closed);
         let local = |text: &str| localised(text, port, closed);
-        let limit = if is_slow(case) { 1 } else { 5 };
+        let limit = if is_slow(case) { 1 } else { 30 };
         let proxy = if is_proxied {
             format!("http://127.0.0.1:{port}")
         } else {

@@ -12,7 +12,7 @@ use crate::recording::{self, Action, Case};
 use crate::venv;
 
 /// How long one message may take on a busy machine.
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// Where the log of the Rust worker differs by decision, beside the messages that kill a Python worker (ADR 7): it runs
 /// no task whose keyword arguments are no mapping, and says that the task failed (ADR 18). Python says that it succeeded.

@@ -6,8 +6,8 @@ use harness::{Process, Redis, Vhost};
 
 use crate::venv;
 
-/// Importing Celery takes a second, on a busy machine several.
-pub(crate) const START: Duration = Duration::from_mins(1);
+/// Importing Celery takes a second, on a busy machine many times as long.
+pub(crate) const START: Duration = Duration::from_mins(3);
 
 /// Starts the Rust worker and waits until it consumes.
 pub(crate) async fn rust_worker(vhost: &Vhost) -> Process {

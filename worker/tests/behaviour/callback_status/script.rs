@@ -50,7 +50,7 @@ pub(super) fn connection(case: &str) -> Option<Replay> {
             vec![
                 Read,
                 send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"),
-                Pause(Duration::from_millis(50)),
+                Pause(Duration::from_millis(500)),
                 Reset,
             ]
         }
