@@ -98,6 +98,7 @@ endif
 lint: toolchain ## format, clippy and rustdoc, without changing anything
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -p standalone --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 fmt: toolchain ## format all Rust sources

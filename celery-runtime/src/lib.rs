@@ -22,6 +22,11 @@
 //! Messages are acked after their run (late) unless told otherwise, a panic is a failed task, and one
 //! supervisor comes back by itself after every kind of connection loss.
 
+#![cfg_attr(
+    not(feature = "amqp"),
+    expect(dead_code, reason = "the worker on AMQP uses the rest of what a task is")
+)]
+
 #[cfg(feature = "amqp")]
 mod after;
 #[cfg(feature = "amqp")]

@@ -54,6 +54,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// What needs OpenSSL's headers to build; `make run` must do without.
 const OPENSSL: &[&str] = &["elasticsearch", "native-tls", "openssl", "openssl-sys"];
 
+/// What a program with servers needs and standalone does not; `make run` would build it for minutes.
+const SERVERS: &[&str] = &[
+    "brotli",
+    "bzip2",
+    "lapin",
+    "liblzma",
+    "redis",
+    "tikv-jemallocator",
+    "zstd",
+];
+
 /// What every crate may use in its tests besides.
 const MAY_USE_IN_TESTS: &[&str] = &["harness"];
 
@@ -172,28 +183,25 @@ fn celery_protocol_does_no_io() {
 }
 
 #[test]
-fn standalone_builds_without_openssl() {
-    let tree = |package| {
-        let edges = "normal,build";
-        let tree = cargo(&[
-            "tree",
-            "--package",
-            package,
-            "--edges",
-            edges,
-            "--prefix",
-            "none",
-            "--format",
-            "{p}",
-        ]);
+fn a_first_try_builds_only_what_it_needs() {
+    let tree = |arguments: &[&str], wanted: &[&str]| {
+        let form = ["--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
+        let tree = cargo(&[&["tree", "--package"], arguments, &form].concat());
         let found = tree.lines().filter_map(|line| line.split(' ').next());
         found
-            .filter(|found| OPENSSL.contains(found))
+            .filter(|found| wanted.contains(found))
             .map(str::to_owned)
             .collect::<BTreeSet<_>>()
     };
-    assert_eq!(tree("standalone"), BTreeSet::new());
-    assert_eq!(tree("worker").len(), OPENSSL.len(), "the worker has them all");
+    let unwanted = [OPENSSL, SERVERS].concat();
+    let first_try = ["standalone", "--no-default-features"];
+    assert_eq!(tree(&first_try, &unwanted), BTreeSet::new());
+    assert_eq!(tree(&["standalone"], OPENSSL), BTreeSet::new());
+    assert_eq!(
+        tree(&["worker"], &unwanted).len(),
+        unwanted.len(),
+        "the worker has them all"
+    );
 }
 
 #[test]

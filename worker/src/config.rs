@@ -173,6 +173,7 @@ pub struct SpoolConfig {
 
 impl SpoolConfig {
     /// The file, unless it turns out that it cannot be.
+    #[cfg(feature = "servers")]
     pub(crate) fn path(&self) -> PathBuf {
         let path = self.path.as_deref().unwrap_or(Path::new(DEFAULT_SPOOL));
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned())

@@ -6,8 +6,8 @@ use celery_runtime::{BrokerUrl, broker_look};
 use service_kit::check::{self, Check, Found};
 use service_kit::explain::{explain, root_cause};
 
-use crate::audit_log::redis::RedisAuditLog;
 use super::callbacks;
+use crate::audit_log::redis::RedisAuditLog;
 use crate::config::{AuditLogConfig, Config, SpoolConfig};
 
 /// Adds the brokers, with the queues that are to be consumed. `name` is what they show of us meanwhile.

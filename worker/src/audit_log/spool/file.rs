@@ -63,6 +63,7 @@ impl OpenError {
     }
 
     /// What is wrong and what to do, without the path.
+    #[cfg(feature = "servers")]
     pub(crate) fn reason(&self) -> String {
         self.why.to_string()
     }
