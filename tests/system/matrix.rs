@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, join, stream};
-use harness::{Broker, Signal, eventually, http};
+use harness::{Broker, eventually, http};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -271,10 +271,10 @@ async fn burst(stack: &Stack, players: Cast) {
 /// An ACL service that does not answer: `unknown` when the time is up.
 async fn acl_frozen(stack: &Stack, hasty_api: &Api, players: Cast) {
     let case = Case::new("ACL silent", stack, "/acl-silent", verdict("unknown"));
-    stack.acl.0.process.signal_group(Signal::STOP);
+    stack.acl.0.process.freeze();
     request(hasty_api, &case, players).await;
     check(stack, players, std::slice::from_ref(&case)).await;
-    stack.acl.0.process.signal_group(Signal::CONT);
+    stack.acl.0.process.thaw();
 }
 
 /// An ACL service that is gone: Python loses the request, ours says `unknown` (docs/MIGRATION.md).

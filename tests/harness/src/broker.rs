@@ -101,12 +101,12 @@ impl Broker {
 
     /// The server stops in its tracks; connections stay open and silent.
     pub fn freeze(&self) {
-        self.running().signal(Signal::STOP);
+        self.running().freeze();
     }
 
     /// The server goes on after [`Broker::freeze`].
     pub fn thaw(&self) {
-        self.running().signal(Signal::CONT);
+        self.running().thaw();
     }
 
     /// Runs `rabbitmqctl` with `arguments` and returns what it printed. Takes about a second.

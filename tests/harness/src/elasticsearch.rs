@@ -130,12 +130,12 @@ impl Elasticsearch {
 
     /// The node stops in its tracks: requests are taken and not answered.
     pub fn freeze(&self) {
-        running(self.node.as_ref()).signal(Signal::STOP);
+        running(self.node.as_ref()).freeze();
     }
 
     /// The node goes on after [`Elasticsearch::freeze`].
     pub fn thaw(&self) {
-        running(self.node.as_ref()).signal(Signal::CONT);
+        running(self.node.as_ref()).thaw();
     }
 
     /// Starts what was stopped or killed on the same ports and data, and waits until it serves.

@@ -22,6 +22,9 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 /// How often to look whether a child has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How long a process may take to stop.
+const FREEZE: Duration = Duration::from_mins(1);
+
 /// How many lines of output a failing test shows.
 const TAIL: usize = 60;
 
@@ -185,13 +188,31 @@ impl Process {
         }
     }
 
-    /// Sends a signal to the process and all its children of the same group.
-    pub fn signal_group(&self, signal: Signal) {
-        let mut child = self.child();
-        if child.try_wait().is_ok_and(|status| status.is_none()) {
-            kill_process_group(pid(self.pid), signal)
-                .unwrap_or_else(|error| panic!("cannot signal the group of {}: {error}", self.name));
+    /// Stops the process in its tracks, until [`Process::thaw`]. None of its threads runs any more when this returns: on a busy
+    /// machine some go on for a while after the signal.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let deadline = Instant::now() + FREEZE;
+        while !self.is_stopped() {
+            assert!(Instant::now() < deadline, "{} goes on after SIGSTOP", self.name);
+            std::thread::sleep(PAUSE);
         }
+    }
+
+    /// The process goes on after [`Process::freeze`].
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).expect("the process lives");
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which may hold anything. A thread that has just ended has none.
+            stat.rsplit(") ")
+                .next()
+                .is_none_or(|state| !state.starts_with(['R', 'S', 'D']))
+        })
     }
 
     /// SIGKILL to the process and its children, and waits for the end.

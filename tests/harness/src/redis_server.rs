@@ -152,12 +152,12 @@ impl Redis {
 
     /// The server stops in its tracks; connections stay open and silent, new ones are accepted by the system.
     pub fn freeze(&self) {
-        self.running().signal(Signal::STOP);
+        self.running().freeze();
     }
 
     /// The server goes on after [`Redis::freeze`].
     pub fn thaw(&self) {
-        self.running().signal(Signal::CONT);
+        self.running().thaw();
     }
 
     /// Starts the server that was stopped or killed on the same port, and waits until it serves.

@@ -50,6 +50,36 @@ async fn waits_for_lines_and_signals() {
 }
 
 #[tokio::test]
+async fn does_nothing_while_it_is_frozen() {
+    let process = shell("while :; do echo line; sleep 0.01; done");
+    process.wait_for_line("line", SOON).await;
+    process.freeze();
+    // What it wrote before may still be on its way.
+    let mut lines = process.lines().len();
+    eventually("its last line", SOON, || {
+        let before = std::mem::replace(&mut lines, process.lines().len());
+        let now = lines;
+        async move {
+            tokio::time::sleep(SECOND / 5).await;
+            if before == now {
+                Ok(())
+            } else {
+                Err(format!("{now} lines"))
+            }
+        }
+    })
+    .await;
+    process.thaw();
+    eventually("one more", SOON, || async {
+        match process.lines().len() {
+            now if now > lines => Ok(()),
+            now => Err(format!("{now} lines")),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn kills_with_the_children() {
     let process = shell("sleep 1000 & echo $!; wait");
     let child = process.wait_for_line("", SOON).await;

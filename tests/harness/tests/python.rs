@@ -65,8 +65,8 @@ async fn a_request_crosses_all_three() {
         "--destination=twin@localhost",
         "--timeout=60",
     ];
-    let pong = python::celery(&ping, &vhost.amqp_url()).await;
-    assert!(pong.contains("pong"), "{pong}");
+    let answer = python::celery(&ping, &vhost.amqp_url()).await;
+    assert!(answer.contains("pong"), "{answer}");
     assert!(vhost.close_all_connections().await >= 2);
     worker.wait_for_lines("Connected to amqp", 2, SOON).await;
 }

@@ -40,7 +40,7 @@ fn trouble_of(entry: &str, request: &Received) -> (Reply, &'static str) {
         "garbage" => (Reply::Raw(b"garbage\r\n".into()), "outage"),
         // On either side of our ten seconds, with room for a busy machine.
         "answers after 9 s" => (Reply::After(Duration::from_secs(6), Box::new(bulk())), "written"),
-        "answers after 12 s" => (Reply::After(Duration::from_secs(60), Box::new(bulk())), "outage"),
+        "answers after 12 s" => (Reply::After(Duration::from_mins(1), Box::new(bulk())), "outage"),
         "normal again" | "warning header" => (bulk(), "written"),
         "redirect 307" => (Reply::redirect(307, "/elsewhere"), "outage"),
         other => panic!("an entry that nobody knows: {other}"),

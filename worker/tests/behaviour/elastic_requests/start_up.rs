@@ -44,7 +44,7 @@ fn rule(case: &str, request: &Received) -> Reply {
         "not-json" => Reply::Answer(200, headers("Elasticsearch", json), b"hello".into()),
         "html" => Reply::Answer(200, headers("Elasticsearch", "text/html"), b"<html>".into()),
         "empty" => Reply::Answer(200, headers("Elasticsearch", ""), Vec::new()),
-        "slow-12s" => Reply::After(Duration::from_secs(60), Box::new(usual)),
+        "slow-12s" => Reply::After(Duration::from_mins(1), Box::new(usual)),
         "close" => Reply::Close,
         "redirect" => Reply::redirect(302, "/elsewhere/"),
         "400-already-exists" => error(400, "resource_already_exists_exception"),
