@@ -7,9 +7,10 @@ use anyhow::bail;
 use celery_protocol::TaskMessage;
 use celery_runtime::{Disposition, Outcome, RegisteredTask, Registry, Request, Settlement, decide};
 use jiff::Timestamp;
+use service_kit::admin::Part;
 use service_kit::background;
 use service_kit::explain::explain;
-use service_kit::shutdown::Shutdown;
+use service_kit::shutdown::{DRAIN_LIMIT, Shutdown};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -31,6 +32,7 @@ pub(crate) struct Runner {
     registry: Registry,
     /// The last message that was there before this process: up to it, messages may have been run before.
     found: RowId,
+    health: Part,
     /// Runs, each up to the removal of its message.
     running: JoinSet<()>,
     /// Messages that wait for their ETA, which then come back.
@@ -52,11 +54,13 @@ enum Wakeup {
 }
 
 impl Runner {
-    pub(crate) fn new(queue: Queue, registry: Registry, found: RowId) -> Self {
+    pub(crate) fn new(queue: Queue, registry: Registry, found: RowId, health: Part) -> Self {
+        health.ready();
         Self {
             queue,
             registry,
             found,
+            health,
             running: JoinSet::new(),
             held: JoinSet::new(),
         }
@@ -89,7 +93,12 @@ impl Runner {
             match wakeup {
                 Wakeup::Arrived(waiting) => self.arrived(*waiting, Timestamp::now()),
                 Wakeup::Gone | Wakeup::Finished => {}
-                Wakeup::Broken(error) => break Some(error),
+                Wakeup::Broken(error) => {
+                    let how = background::how(error);
+                    self.health.not_ready(how.as_str());
+                    tracing::error!("a task of the worker {how}: finishing what is running");
+                    break Some(how);
+                }
                 Wakeup::Stopping => break None,
             }
         };
@@ -98,6 +107,7 @@ impl Runner {
         tokio::select! {
             () = async { while running.join_next().await.is_some() {} } => {}
             () = shutdown.drain_limit() => {}
+            () = sleep(DRAIN_LIMIT), if broken.is_some() => {}
         }
         match self.running.len() {
             0 => {}
@@ -106,7 +116,7 @@ impl Runner {
         }
         match broken {
             None => Ok(()),
-            Some(error) => bail!("a task of it {}", background::how(error)),
+            Some(how) => bail!("a task of it {how}"),
         }
     }
 

@@ -72,7 +72,7 @@ impl Services {
 
         let mut registry = Registry::new();
         worker::task::register(&mut registry, Worker::clone(&worker));
-        let runner = Runner::new(queue.clone(), registry, last);
+        let runner = Runner::new(queue.clone(), registry, last, readiness.part("worker"));
 
         // Runs that are still going on need the ACL service, so it leaves last.
         let mut acl_shutdown = Shutdown::manual();
@@ -204,4 +204,66 @@ fn reachable(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
         });
     }
     Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{DatabaseFlag, RunFlags};
+    use service_kit::env::Env;
+
+    /// What becomes of services on free ports when `plant` has done something to one of them.
+    async fn trouble_after(plant: impl AsyncFnOnce(&mut Services)) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let flags = RunFlags {
+            host: None,
+            api_port: Some(0),
+            acl_port: Some(0),
+            database: DatabaseFlag {
+                file: Some(directory.path().join("a.db")),
+            },
+        };
+        let config = Config::read(&Env::default(), &flags).unwrap();
+        let (readiness, shutdown) = (Readiness::new(), Shutdown::manual());
+        let mut services = Services::start(&config, &readiness, &shutdown).await.unwrap();
+        plant(&mut services).await;
+        let trouble = services.run_until(&shutdown).await.unwrap_err().to_string();
+        assert!(shutdown.warm.is_cancelled());
+        let missing = readiness.missing();
+        let reason = missing.get("services").map(String::as_str).unwrap_or_default();
+        assert!(
+            !reason.is_empty() && trouble.starts_with(reason),
+            "{missing:?}, {trouble}"
+        );
+        trouble
+    }
+
+    #[tokio::test]
+    async fn each_part_is_watched() {
+        let api = trouble_after(async |services| {
+            services.api_server.spawn(async { panic!("planted") });
+        });
+        assert!(api.await.starts_with("the public API panicked: planted;"));
+        let acl = trouble_after(async |services| {
+            services.acl_server.spawn(async { panic!("planted") });
+        });
+        assert!(acl.await.starts_with("the ACL service panicked: planted;"));
+        let worker = trouble_after(async |services| {
+            services.runner.spawn(async { panic!("planted") });
+        });
+        assert!(worker.await.starts_with("the worker panicked: planted;"));
+        let audit = trouble_after(async |services| {
+            services.audit_writer.spawn(async { panic!("planted") });
+        });
+        assert!(
+            audit
+                .await
+                .starts_with("the writer of the audit log panicked: planted;")
+        );
+        let database = trouble_after(async |services| {
+            let planted = services.database.write(|_| -> rusqlite::Result<()> { panic!("planted") });
+            assert!(planted.await.is_err());
+        });
+        assert!(database.await.starts_with("the database's thread ended by itself;"));
+    }
 }

@@ -216,8 +216,7 @@ async fn lost_lines_are_counted() {
     let variables = [
         ("FLASK_RUN_PORT", port_text.as_str()),
         ("REDIS_PORT", "1"),
-        // A request has lines of its own at this level only.
-        ("RUST_LOG", "hyper=trace,error"),
+        ("ACCESS_LOG", "on"),
     ];
     let process = start(&place, env!("CARGO_BIN_EXE_test-acl-service"), &[], &variables);
     let service = Service::start(process, port).await;

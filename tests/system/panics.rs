@@ -161,7 +161,7 @@ async fn standalone() {
         assert_eq!(http::get(&url).await.status, 200);
         receiver.wait_for(count, WAIT).await;
     }
-    is_not_ready(&process, admin, "the worker").await;
+    is_not_ready(&process, admin, "\"worker\"").await;
     fails(&process, "the worker").await;
     let database = process.directory().join("cp-auth.db");
     let arguments = ["queue".as_ref(), "--database".as_ref(), database.as_os_str()];

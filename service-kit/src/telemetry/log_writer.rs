@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::standard_error::StandardError;
@@ -122,12 +123,11 @@ where
     for<'w> &'w W: Write,
 {
     let patience = if state.is_behind { Duration::ZERO } else { PATIENCE };
-    let begin = Instant::now();
+    let deadline = Instant::now() + patience;
     let mut written = 0;
     while written < bytes.len() {
         let chunk = &bytes[written..bytes.len().min(written + CHUNK)];
-        let left = patience.saturating_sub(begin.elapsed());
-        state.is_behind = !is_writable(out.as_fd(), left);
+        state.is_behind = !is_writable(out.as_fd(), deadline);
         if state.is_behind {
             return Err((written, stands_still()));
         }
@@ -136,7 +136,7 @@ where
             Ok(taken) => written += taken,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                state.is_behind = begin.elapsed() >= patience;
+                state.is_behind = Instant::now() >= deadline;
                 if state.is_behind {
                     return Err((written, stands_still()));
                 }
@@ -151,11 +151,18 @@ fn stands_still() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "what reads the log stands still")
 }
 
-/// Whether a write will not block; waits for that. A place that cannot be asked answers the write itself.
-fn is_writable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
-    let patience = Timespec::try_from(patience).unwrap_or_default();
+/// Whether a write will not block; waits for that until `deadline`. A place that cannot be asked answers the write itself.
+fn is_writable(fd: BorrowedFd<'_>, deadline: Instant) -> bool {
     let mut waiting = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
-    poll(&mut waiting, Some(&patience)).map_or(true, |ready| ready > 0)
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match poll(&mut waiting, Some(&Timespec::try_from(left).unwrap_or_default())) {
+            Ok(ready) => return ready > 0,
+            // A signal, such as the one that the line is about.
+            Err(Errno::INTR) => {}
+            Err(_) => return true,
+        }
+    }
 }
 
 impl<W> Clone for LogWriter<W> {

@@ -1,3 +1,4 @@
+use service_kit::admin::Readiness;
 use std::sync::{Arc, Mutex};
 
 use celery_protocol::{Sender, TaskCall, Value};
@@ -95,6 +96,7 @@ impl Bench {
             self.queue.clone(),
             self.registry(),
             self.queue.last().await.unwrap(),
+            Readiness::new().part("worker"),
         );
         let mut running = JoinSet::new();
         let run = runner.run(shutdown.clone());
