@@ -23,7 +23,7 @@ toolchain:
 TRY = $(CARGO) run --profile $(TRY_PROFILE) -p standalone --no-default-features
 # Said only when there is no program of an earlier run.
 define announce
-	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about 4.5 minutes on two cores; later ones take seconds."
+	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about a minute on two cores; later ones take seconds."
 endef
 
 run: toolchain ## the three services in one process, on one SQLite file

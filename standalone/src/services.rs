@@ -163,6 +163,7 @@ impl Services {
 }
 
 fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::Result<Authorizer> {
+    config.worker.proxies.announce();
     let (_, callbacks) = config.worker.clients()?;
     // The ACL service is in this very process: no proxy leads to it.
     let acl = AclClient::new(
@@ -261,9 +262,15 @@ mod tests {
                 .starts_with("the writer of the audit log panicked: planted;")
         );
         let database = trouble_after(async |services| {
-            let planted = services.database.write(|_| -> rusqlite::Result<()> { panic!("planted") });
+            let planted = services
+                .database
+                .write(|_| -> rusqlite::Result<()> { panic!("planted") });
             assert!(planted.await.is_err());
         });
-        assert!(database.await.starts_with("the database's thread ended by itself;"));
+        assert!(
+            database
+                .await
+                .starts_with("the database's thread ended by itself;")
+        );
     }
 }

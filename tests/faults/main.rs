@@ -7,12 +7,14 @@ mod ledger;
 mod load;
 mod log;
 mod rig;
+mod small_disk;
 mod table;
 
 mod acl_service;
 mod callbacks;
 mod clocks;
 mod elasticsearch;
+mod lost_log;
 mod network;
 mod outage;
 mod processes;

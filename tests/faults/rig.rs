@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use harness::{
-    Broker, Elasticsearch, Process, Receiver, Redis, Reply, Scratch, Service, Signal, Vhost, eventually,
+    Broker, LogPlace, Elasticsearch, Process, Receiver, Redis, Reply, Scratch, Service, Signal, Vhost, eventually,
     free_port,
 };
 use tokio::task::JoinSet;
@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) worker: Vec<(&'static str, String)>,
     pub(crate) api: Vec<(&'static str, String)>,
     pub(crate) rate: u32,
+    /// Where the API, the worker and the ACL service log to, if not to the test; they log all they can then.
+    pub(crate) log_places: Option<[LogPlace; 3]>,
 }
 
 /// Where the worker logs to.
@@ -79,6 +81,7 @@ impl Default for Plan {
             worker: Vec::new(),
             api: Vec::new(),
             rate: RATE,
+            log_places: None,
         }
     }
 }
@@ -144,12 +147,14 @@ impl Rig {
         let callbacks = Callbacks::start(&ledger).await;
         let directory = Scratch::new();
         let allow_list = Redis::start().await;
+        let [api_log, worker_log, acl_log] = plan.log_places.map_or([const { None }; 3], |logs| logs.map(Some));
 
         let mut acl = Program::new(
             env!("CARGO_BIN_EXE_test-acl-service"),
             Ready::Answers(free_port()),
         );
         acl.variables(allow_list.variables());
+        acl.log_to(acl_log);
         acl.start().await;
 
         let mut api = Program::new(env!("CARGO_BIN_EXE_test-public-api"), Ready::Answers(free_port()));
@@ -163,9 +168,14 @@ impl Rig {
             ),
         ]);
         api.variables(plan.api);
+        api.log_to(api_log);
         api.start().await;
 
-        let mut worker = Program::new(env!("CARGO_BIN_EXE_test-worker"), Ready::Says(" ready."));
+        let ready = match &worker_log {
+            None => Ready::Says(" ready."),
+            Some(_) => Ready::ByItself,
+        };
+        let mut worker = Program::new(env!("CARGO_BIN_EXE_test-worker"), ready);
         let concurrency = format!("--concurrency={}", plan.concurrency);
         worker.arguments = [
             "-A",
@@ -207,6 +217,7 @@ impl Rig {
             }
         };
         worker.variables(plan.worker);
+        worker.log_to(worker_log);
         worker.start().await;
 
         Self {
@@ -294,6 +305,26 @@ impl Rig {
     pub(crate) async fn look(&self) {
         if let Some(records) = self.log.stations().await {
             self.ledger.logged(&records);
+        }
+    }
+
+    /// Does something to what the programs log to.
+    pub(crate) fn log_places(&self, fault: impl Fn(&LogPlace)) {
+        for program in [&self.api, &self.worker, &self.acl] {
+            fault(program.log_place.as_ref().unwrap());
+        }
+    }
+
+    /// What has been read of the log of the API (0), the worker (1) or the ACL service (2).
+    pub(crate) fn log_text(&self, index: usize) -> String {
+        let program = [&self.api, &self.worker, &self.acl][index];
+        program.log_place.as_ref().unwrap().text()
+    }
+
+    /// No program has ended.
+    pub(crate) fn all_live(&self) {
+        for program in [&self.api, &self.worker, &self.acl] {
+            assert_eq!(program.process().try_exit(), None, "{}", program.path.display());
         }
     }
 
@@ -390,6 +421,7 @@ pub(crate) struct Program {
     pub(crate) arguments: Vec<String>,
     variables: Vec<(&'static str, String)>,
     ready: Ready,
+    log_place: Option<LogPlace>,
     running: Option<Process>,
 }
 
@@ -400,6 +432,8 @@ pub(crate) enum Ready {
     Answers(u16),
     /// It says so.
     Says(&'static str),
+    /// Whoever started it sees that for himself.
+    ByItself,
 }
 
 impl Program {
@@ -413,6 +447,7 @@ impl Program {
             arguments: Vec::new(),
             variables: Vec::new(),
             ready,
+            log_place: None,
             running: None,
         };
         if let Ready::Answers(port) = ready {
@@ -425,15 +460,31 @@ impl Program {
         self.variables.extend(variables);
     }
 
+    /// Lets it log all that it can to `place`, if there is one.
+    fn log_to(&mut self, place: Option<LogPlace>) {
+        if place.is_some() {
+            self.variables([("RUST_LOG", "debug".to_owned()), ("ACCESS_LOG", "on".to_owned())]);
+        }
+        self.log_place = place;
+    }
+
     pub(crate) async fn start(&mut self) {
         assert!(self.running.is_none());
-        let process = Process::spawn(&self.path, &self.arguments, self.variables.clone());
+        let process = match &self.log_place {
+            None => Process::spawn(&self.path, &self.arguments, self.variables.clone()),
+            Some(place) => {
+                let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+                let (shell, words) = place.command(&self.path, &arguments);
+                Process::spawn(shell, words, self.variables.clone())
+            }
+        };
         self.running = Some(match self.ready {
             Ready::Answers(port) => Service::start(process, port).await.process,
             Ready::Says(text) => {
                 process.wait_for_line(text, WAIT).await;
                 process
             }
+            Ready::ByItself => process,
         });
     }
 

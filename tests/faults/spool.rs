@@ -1,59 +1,14 @@
 //! The audit log down and no room for its spool: records are kept back, their messages unacknowledged, verdicts stop. And a
 //! worker that starts when there is no room.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::Command;
+use std::fs;
 use std::time::Duration;
 
-use harness::{Scratch, eventually};
+use harness::eventually;
 use tokio::time::sleep;
 
 use crate::rig::{Plan, Rig};
-
-/// A file system of its own, for as long as this lives.
-struct SmallDisk {
-    at: PathBuf,
-    _directory: Scratch,
-}
-
-impl SmallDisk {
-    fn mount(kib: usize) -> Self {
-        let directory = Scratch::new();
-        let at = directory.join("disk");
-        std::fs::create_dir(&at).unwrap();
-        let mut mount = Command::new("mount");
-        let size = format!("size={kib}k");
-        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at);
-        let mounted = mount.output().unwrap();
-        assert!(
-            mounted.status.success(),
-            "mounting a small disk needs root; as another user leave this row out: \
-             make test-faults FAULTS='--skip spool::'\n{}",
-            String::from_utf8_lossy(&mounted.stderr)
-        );
-        Self {
-            at,
-            _directory: directory,
-        }
-    }
-
-    /// Takes all room that is left, until the file that this returns is removed.
-    fn fill(&self) -> PathBuf {
-        let filler = self.at.join("filler");
-        let mut file = File::create(&filler).unwrap();
-        while file.write_all(&[0; 4096]).is_ok() {}
-        filler
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: the worker may have the file open still.
-        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
-    }
-}
+use crate::small_disk::SmallDisk;
 
 /// A rig under load whose spool is on this disk, and whose audit log has just been killed.
 async fn with_the_log_down(disk: &SmallDisk) -> Rig {

@@ -43,6 +43,13 @@ pub(crate) const FAULTS: &[&str] = &[
     "network: worker – ACL service cut for 8 s, no FIN",
     "network: worker – Redis of the log cut for 10 s, no FIN",
     "network: worker – Elasticsearch cut for 10 s, no FIN",
+    "log of each program: reader gone",
+    "log of each program: reader away for 8 s",
+    "log of each program: reader stands still",
+    "log of each program: terminal gone",
+    "log of each program: disk full for 8 s",
+    "log of each program: closed from the start",
+    "log of each program: /dev/full from the start",
     "clock of the worker: an hour ahead, then an hour behind",
     "clock of the public API: an hour ahead, then an hour behind",
 ];

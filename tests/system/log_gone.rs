@@ -1,7 +1,7 @@
 //! A log that cannot be written costs lines, never a request and never the program: each program does its whole job, and
 //! stops when it is told to, with standard error gone, full, or read by somebody who stands still.
 
-use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
 use harness::{Broker, LogPlace, Process, Receiver, Redis, Service, Signal, eventually, free_port, http};
@@ -18,7 +18,7 @@ const STOP: Duration = Duration::from_secs(50);
 struct Fate {
     name: &'static str,
     place: fn() -> LogPlace,
-    then: fn(&mut LogPlace),
+    then: fn(&LogPlace),
 }
 
 const FATES: [Fate; 6] = [
@@ -30,7 +30,7 @@ const FATES: [Fate; 6] = [
     Fate {
         name: "reader standing still",
         place: LogPlace::pipe,
-        then: |place| place.fill(),
+        then: LogPlace::stand_still,
     },
     Fate {
         name: "terminal gone",
@@ -40,7 +40,7 @@ const FATES: [Fate; 6] = [
     Fate {
         name: "terminal standing still",
         place: LogPlace::terminal,
-        then: |place| place.fill(),
+        then: LogPlace::stand_still,
     },
     Fate {
         name: "/dev/full",
@@ -55,7 +55,7 @@ const FATES: [Fate; 6] = [
 ];
 
 fn start(place: &LogPlace, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
-    let (shell, words) = place.command(program, arguments);
+    let (shell, words) = place.command(Path::new(program), arguments);
     Process::spawn(shell, words, variables.iter().copied())
 }
 
@@ -71,7 +71,7 @@ async fn the_three_services_work_without_their_log() {
         let vhost = Broker::shared().await.vhost("log").await;
         let (broker, redis, receiver) = (vhost.amqp_url(), Redis::start().await, Receiver::start().await);
         let (redis_port, acl_port, api_port) = (redis.port().to_string(), free_port(), free_port());
-        let mut places = [place(), place(), place()];
+        let places = [place(), place(), place()];
 
         let (port, stores) = (
             acl_port.to_string(),
@@ -117,7 +117,7 @@ async fn the_three_services_work_without_their_log() {
         })
         .await;
 
-        places.iter_mut().for_each(then);
+        places.iter().for_each(then);
         // A lost connection is what each program logs most about.
         vhost.close_all_connections().await;
         for request in 1..=20 {
@@ -158,14 +158,14 @@ async fn the_three_services_work_without_their_log() {
 async fn standalone_works_without_its_log() {
     for Fate { name, place, then } in FATES {
         let receiver = Receiver::start().await;
-        let mut place = place();
+        let place = place();
         let program = env!("CARGO_BIN_EXE_test-standalone");
         let arguments = ["--api-port", "0", "--acl-port", "0"];
         let process = start(&place, program, &arguments, &[("RUST_LOG", "debug")]);
         let line = process.wait_for_line("public API", WAIT).await;
         let api = line.split_whitespace().last().unwrap_or_default().to_owned();
         process.wait_for_line("Ctrl-C stops", WAIT).await;
-        then(&mut place);
+        then(&place);
         for request in 1..=20 {
             let station = Uuid::new_v4();
             let callback = receiver.url("/");
@@ -186,14 +186,14 @@ async fn standalone_works_without_its_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_a_program_without_its_log() {
     for Fate { name, place, then } in FATES {
-        let mut place = place();
+        let place = place();
         let arguments = ["--api-port", "0", "--acl-port", "0"];
         let program = env!("CARGO_BIN_EXE_test-standalone");
         let process = start(&place, program, &arguments, &[("CALLBACK_TIMEOUT_SEC", "60")]);
         let line = process.wait_for_line("public API", WAIT).await;
         let api = line.split_whitespace().last().unwrap_or_default().to_owned();
         process.wait_for_line("Ctrl-C stops", WAIT).await;
-        then(&mut place);
+        then(&place);
         let receiver = Receiver::start().await;
         let callback = receiver.url("/slow/60000");
         let station = Uuid::new_v4();
@@ -210,7 +210,7 @@ async fn a_second_signal_ends_a_program_without_its_log() {
 /// What was lost is counted and logged once, when somebody reads again.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_lines_are_counted() {
-    let mut place = LogPlace::pipe();
+    let place = LogPlace::pipe();
     let port = free_port();
     let port_text = port.to_string();
     let variables = [
@@ -226,23 +226,27 @@ async fn lost_lines_are_counted() {
         assert_eq!(http::get(&url).await.status, 503);
     }
     place.come_back();
-    let (place, text) = (RefCell::new(place), RefCell::new(String::new()));
     eventually("a line about the lost ones", WAIT, || async {
         assert_eq!(http::get(&url).await.status, 503);
-        text.borrow_mut().push_str(&place.borrow_mut().read());
-        if text
-            .borrow()
-            .contains("could not be written and are lost: Broken pipe")
-        {
+        let text = place.text();
+        if text.contains("could not be written and are lost: Broken pipe") {
             Ok(())
         } else {
-            Err(text.borrow().clone())
+            Err(text)
         }
     })
     .await;
-    for _ in 0..3 {
+    let lines = place.text().lines().count();
+    eventually("further lines", WAIT, || async {
         assert_eq!(http::get(&url).await.status, 503);
-    }
-    let text = text.into_inner() + &place.into_inner().read();
+        let text = place.text();
+        if text.lines().count() > lines + 2 {
+            Ok(())
+        } else {
+            Err(text)
+        }
+    })
+    .await;
+    let text = place.text();
     assert_eq!(text.matches("are lost").count(), 1, "{text}");
 }

@@ -83,6 +83,12 @@ impl Authorizer {
             }
         };
         let callback_status = self.call_back(task_id, &arguments, url, verdict).await;
+        if let Some(trouble) = callback_status.trouble() {
+            warn!(
+                "the verdict of task {} did not reach its caller: {trouble}",
+                task_id.escape_debug()
+            );
+        }
         self.audit_log
             .write(&record(task_id, &arguments, verdict, &callback_status, now))
             .await;

@@ -2,6 +2,7 @@
 //! (behaviour 3). Where Python's hold a memory address or a line number of its TLS build, ours go without.
 
 mod failure;
+mod trouble;
 
 use std::fmt;
 

@@ -228,6 +228,7 @@ async fn work(
     readiness: &Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<u8> {
+    settings.task.proxies.announce();
     let (acl, callbacks) = settings.task.clients()?;
     let authorizer = Arc::new(Authorizer::new(acl, callbacks, audit_log));
     let mut registry = Registry::new();

@@ -45,6 +45,61 @@ async fn each_verdict_is_called_back_and_recorded() {
     assert_eq!(receiver.count(), 4);
 }
 
+/// One line, with the reason and without the query; the worker's own lines are Celery's.
+#[tokio::test]
+async fn a_callback_that_is_not_taken_is_in_the_log() {
+    let (directory, receiver) = (Scratch::new(), Receiver::start().await);
+    let running = Running::start(&directory.join("a.db"), &[]).await;
+    let closed = harness::free_port();
+    for (number, url, reason) in [
+        (
+            1,
+            "http://localhost:9000/?key=secret".to_owned(),
+            "`localhost` is not",
+        ),
+        (
+            2,
+            format!("http://127.0.0.1:{closed}/?key=secret"),
+            "no connection: Connection refused",
+        ),
+        (3, receiver.url("/status/501?key=secret"), "status 501"),
+        (4, receiver.url("/close?key=secret"), "ended without an answer"),
+    ] {
+        let accepted = running.ask(&station(number), DRIVER, &url).await;
+        assert!(accepted.unwrap());
+        let line = running.process.wait_for_line(reason, WAIT).await;
+        assert!(
+            line.contains("WARN") && line.contains("did not reach its caller"),
+            "{line}"
+        );
+    }
+    let log = running.process.stderr().join("\n");
+    assert!(!log.contains("secret"), "{log}");
+    assert_eq!(log.matches("did not reach").count(), 4, "{log}");
+}
+
+/// An environment that was made for other programs decides where callbacks go.
+#[tokio::test]
+async fn a_proxy_in_force_is_in_the_log() {
+    let directory = Scratch::new();
+    let proxy = format!("http://user:secret@127.0.0.1:{}", harness::free_port());
+    let running = Running::start(&directory.join("a.db"), &[("HTTP_PROXY", &proxy)]).await;
+    let line = running.process.wait_for_line("through the proxy", WAIT).await;
+    assert!(
+        line.contains("127.0.0.1:") && line.contains("HTTP_PROXY"),
+        "{line}"
+    );
+    let accepted = running.ask(&station(1), DRIVER, "http://192.0.2.1/").await;
+    assert!(accepted.unwrap());
+    let line = running
+        .process
+        .wait_for_line("no connection to the proxy", WAIT)
+        .await;
+    assert!(line.contains("did not reach its caller"), "{line}");
+    let log = running.process.stderr().join("\n");
+    assert!(!log.contains("secret"), "{log}");
+}
+
 /// ADR 40, here as in the worker.
 #[tokio::test]
 async fn callbacks_carry_the_task_id_and_a_signature_on_demand() {

@@ -1,18 +1,24 @@
 //! Where a program's standard error goes, for tests that take it away: a pipe whose reader leaves or stands still, a
 //! terminal that is closed, a full disk, nothing at all.
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::guard::Scratch;
+
+/// Between two looks of the reader.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// A place for a program's standard error.
 #[derive(Debug)]
@@ -24,12 +30,17 @@ pub struct LogPlace {
 
 #[derive(Debug)]
 enum Kind {
-    /// A named pipe, and the end that is read while somebody reads.
-    Pipe(Option<File>),
-    /// The other side of a terminal, while it is open.
-    Terminal(Option<OwnedFd>),
+    /// A named pipe or a terminal, and who reads it.
+    Read(Arc<Mutex<Reader>>),
     File,
     Closed,
+}
+
+#[derive(Debug)]
+struct Reader {
+    end: Option<File>,
+    stands_still: bool,
+    text: Vec<u8>,
 }
 
 impl LogPlace {
@@ -39,13 +50,11 @@ impl LogPlace {
         let path = directory.join("log");
         let made = Command::new("mkfifo").arg(&path).status();
         assert!(made.is_ok_and(|status| status.success()), "mkfifo");
-        let mut place = Self {
+        Self {
+            kind: read(readable(&path)),
             path,
-            kind: Kind::Pipe(None),
             _directory: Some(directory),
-        };
-        place.come_back();
-        place
+        }
     }
 
     /// A terminal.
@@ -55,9 +64,10 @@ impl LogPlace {
             .and_then(|()| unlockpt(&terminal))
             .expect("a terminal to use");
         let name = ptsname(&terminal, Vec::new()).expect("its name");
+        rustix::fs::fcntl_setfl(&terminal, OFlags::NONBLOCK).expect("a reader that does not wait");
         Self {
-            path: Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())).to_owned(),
-            kind: Kind::Terminal(Some(terminal)),
+            path: Path::new(OsStr::from_bytes(name.as_bytes())).to_owned(),
+            kind: read(terminal.into()),
             _directory: None,
         }
     }
@@ -81,12 +91,13 @@ impl LogPlace {
     }
 
     /// What to start instead of `program` with `arguments`, so that its standard error goes here.
-    pub fn command(&self, program: &str, arguments: &[&str]) -> (&'static str, Vec<String>) {
+    pub fn command(&self, program: &Path, arguments: &[&str]) -> (&'static str, Vec<String>) {
         let to = match self.kind {
             Kind::Closed => "&-".to_owned(),
             _ => format!(">'{}'", self.path.display()),
         };
         let script = format!("exec \"$0\" \"$@\" 2>{to}");
+        let program = program.to_str().expect("a path in UTF-8");
         let words = ["-c", &script, program]
             .into_iter()
             .chain(arguments.iter().copied());
@@ -94,25 +105,18 @@ impl LogPlace {
     }
 
     /// The reader leaves, or the terminal is closed.
-    pub fn lose(&mut self) {
-        match &mut self.kind {
-            Kind::Pipe(reader) => *reader = None,
-            Kind::Terminal(terminal) => *terminal = None,
-            Kind::File | Kind::Closed => panic!("nobody is at the other end"),
-        }
+    pub fn lose(&self) {
+        self.reader().end = None;
     }
 
-    /// A reader is there again.
-    pub fn come_back(&mut self) {
-        let Kind::Pipe(reader) = &mut self.kind else {
-            panic!("only a pipe is read again")
-        };
-        let opened = nonblocking().read(true).open(&self.path);
-        *reader = Some(opened.expect("the pipe can be read"));
+    /// The reader of a pipe is there again.
+    pub fn come_back(&self) {
+        self.reader().end = Some(readable(&self.path));
     }
 
-    /// Fills whatever lies between the program and its reader, who does not read.
-    pub fn fill(&self) {
+    /// The reader reads no more, and whatever lies between it and the program is full.
+    pub fn stand_still(&self) {
+        self.reader().stands_still = true;
         let mut writer = nonblocking().write(true).open(&self.path).expect("a writer");
         for chunk in [&[b'\n'; 4096][..], b"\n"] {
             loop {
@@ -125,16 +129,55 @@ impl LogPlace {
         }
     }
 
-    /// What has come through the pipe since the last look.
-    pub fn read(&mut self) -> String {
-        let Kind::Pipe(Some(reader)) = &mut self.kind else {
-            panic!("nobody reads")
-        };
-        let mut text = Vec::new();
-        // Ends with an error where nothing more is there for now.
-        let _for_now = reader.read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
+    /// What has been read so far.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.reader().text).into_owned()
     }
+
+    fn reader(&self) -> MutexGuard<'_, Reader> {
+        let Kind::Read(reader) = &self.kind else {
+            panic!("nobody reads {}", self.path.display())
+        };
+        locked(reader)
+    }
+}
+
+fn locked(reader: &Mutex<Reader>) -> MutexGuard<'_, Reader> {
+    reader.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads for as long as the place is there.
+fn read(end: File) -> Kind {
+    let reader = Arc::new(Mutex::new(Reader {
+        end: Some(end),
+        stands_still: false,
+        text: Vec::new(),
+    }));
+    let reading = Arc::downgrade(&reader);
+    thread::spawn(move || {
+        while let Some(reader) = Weak::upgrade(&reading) {
+            locked(&reader).look();
+            drop(reader);
+            thread::sleep(LOOK);
+        }
+    });
+    Kind::Read(reader)
+}
+
+impl Reader {
+    fn look(&mut self) {
+        let Some(end) = self.end.as_mut().filter(|_| !self.stands_still) else {
+            return;
+        };
+        // Ends with an error where nothing more is there for now.
+        let _for_now = end.read_to_end(&mut self.text);
+    }
+}
+
+/// Can be opened before anybody writes.
+fn readable(pipe: &Path) -> File {
+    let opened = nonblocking().read(true).open(pipe);
+    opened.expect("the pipe can be read")
 }
 
 fn nonblocking() -> OpenOptions {

@@ -36,6 +36,13 @@ impl Proxies {
             .build()
     }
 
+    /// Logs which proxies are in force, as they may come from an environment that was made for other programs.
+    pub fn announce(&self) {
+        for ProxyServer { variable, host, port } in self.servers() {
+            tracing::warn!("callbacks go through the proxy {host}:{port} ({variable})");
+        }
+    }
+
     /// The servers that the variables name.
     pub(crate) fn servers(&self) -> Vec<ProxyServer> {
         let named = [
