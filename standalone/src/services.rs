@@ -142,6 +142,8 @@ impl Services {
     /// Returns which of the services has ended, and how, although nobody has asked it to.
     async fn trouble(&mut self) -> String {
         let (part, how) = tokio::select! {
+            // In this order: with the worker ends the writer of the audit log, which only it holds.
+            biased;
             Some(ended) = self.api_server.join_next() => ("the public API", how(ended)),
             Some(ended) = self.runner.join_next() => match ended {
                 Ok(Err(error)) => ("the worker", format!("gave up: {error:#}")),
