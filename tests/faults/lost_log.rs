@@ -49,7 +49,11 @@ async fn reader_restarted() {
     rig.over();
     for index in 0..3 {
         eventually(format!("the lines that program {index} lost"), WAIT, || async {
-            match rig.log_text(index).matches("could not be written and are lost").count() {
+            match rig
+                .log_text(index)
+                .matches("could not be written and are lost")
+                .count()
+            {
                 1 => Ok(()),
                 count => Err(format!("{count} lines about it")),
             }
@@ -90,7 +94,10 @@ async fn disk_full() {
     for file in &files {
         eventually(format!("the lines lost in {}", file.display()), WAIT, || async {
             let log = String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
-            match log.matches("could not be written and are lost: No space left").count() {
+            match log
+                .matches("could not be written and are lost: No space left")
+                .count()
+            {
                 1 => Ok(()),
                 count => Err(format!("{count} lines about it")),
             }

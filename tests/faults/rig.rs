@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use harness::{
-    Broker, LogPlace, Elasticsearch, Process, Receiver, Redis, Reply, Scratch, Service, Signal, Vhost, eventually,
-    free_port,
+    Broker, Elasticsearch, LogPlace, Process, Receiver, Redis, Reply, Scratch, Service, Signal, Vhost,
+    eventually, free_port,
 };
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -147,7 +147,8 @@ impl Rig {
         let callbacks = Callbacks::start(&ledger).await;
         let directory = Scratch::new();
         let allow_list = Redis::start().await;
-        let [api_log, worker_log, acl_log] = plan.log_places.map_or([const { None }; 3], |logs| logs.map(Some));
+        let [api_log, worker_log, acl_log] =
+            plan.log_places.map_or([const { None }; 3], |logs| logs.map(Some));
 
         let mut acl = Program::new(
             env!("CARGO_BIN_EXE_test-acl-service"),

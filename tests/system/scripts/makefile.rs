@@ -47,7 +47,10 @@ fn the_first_run_says_what_takes_so_long_and_later_ones_do_not() {
     let first = run();
     assert_eq!(first.code, Some(0), "{}", first.output);
     let (said, built) = first.output.split_once("run --profile").expect("cargo is called");
-    assert!(said.contains("about a minute") && said.contains("builds"), "{said}");
+    assert!(
+        said.contains("about a minute") && said.contains("builds"),
+        "{said}"
+    );
     assert!(built.contains("-p standalone"), "{built}");
     let second = run();
     assert_eq!(second.code, Some(0), "{}", second.output);
