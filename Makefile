@@ -90,7 +90,7 @@ ifdef SKIP_COMPOSE
 	@echo "SKIPPED: make test-compose, because of SKIP_COMPOSE; the compose deployment is not tested"
 else
 	scripts/setup
-	$(CARGO) build $(if $(filter release,$(PROGRAMS)),--release) -p acl-service -p public-api -p worker
+	$(CARGO) $(if $(filter release,$(PROGRAMS)),build --release -p acl-service -p public-api -p worker,test --workspace --no-run)
 	PROGRAMS=$(PROGRAMS) scripts/setup-compose
 	$(CARGO) test --workspace --test compose -- --nocapture --test-threads=1
 endif
