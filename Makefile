@@ -35,9 +35,9 @@ demo: toolchain ## one allowed, one refused and one invalid request, shown end t
 	$(TRY) -- demo
 
 # The worker is built by itself: together with standalone, which has no Elasticsearch, both would get the features of both.
-dist: toolchain ## the four programs, stripped, in dist/; WORKER_FEATURES= leaves out Elasticsearch, and with it OpenSSL
+dist: toolchain ## the four programs, stripped, in dist/; WORKER_FEATURES=servers leaves out Elasticsearch, and with it OpenSSL
 	$(CARGO) build --locked --profile dist -p public-api -p acl-service -p standalone
-	$(CARGO) build --locked --profile dist -p worker --no-default-features --features "$(WORKER_FEATURES)"
+	$(CARGO) build --locked --profile dist -p worker --bin worker --no-default-features --features "$(WORKER_FEATURES)"
 	mkdir -p dist
 	cd "$${CARGO_TARGET_DIR:-target}/dist" && install public-api acl-service worker standalone "$(CURDIR)/dist"
 	ls -l dist

@@ -93,7 +93,7 @@ fn dist_holds_the_four_programs_and_a_worker_of_these_features() {
         project.read("dist/worker")
     };
     // The last call of cargo is the worker's.
-    let alone = "build --locked --profile dist -p worker --no-default-features --features ";
+    let alone = "build --locked --profile dist -p worker --bin worker --no-default-features --features ";
     assert_eq!(made(&[]), format!("{alone}default\n"));
-    assert_eq!(made(&["WORKER_FEATURES="]), format!("{alone}\n"));
+    assert_eq!(made(&["WORKER_FEATURES=servers"]), format!("{alone}servers\n"));
 }
