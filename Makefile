@@ -23,14 +23,14 @@ toolchain:
 TRY = $(CARGO) run --profile $(TRY_PROFILE) -p standalone --no-default-features
 # Said only when there is no program of an earlier run.
 define announce
-	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about a minute on two cores; later ones take seconds."
+	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about a minute on two idle cores, up to five on busy ones; later ones take seconds."
 endef
 
 run: toolchain ## the three services in one process, on one SQLite file
 	$(announce)
 	$(TRY)
 
-demo: toolchain ## one allowed, one refused and one invalid request, shown end to end
+demo: toolchain ## an allowed, a refused and an invalid request, and one with the ACL service down, shown end to end
 	$(announce)
 	$(TRY) -- demo
 

@@ -55,10 +55,13 @@ impl BrokerError {
         move |source| Self::Refused { operation, source }
     }
 
-    /// What is wrong, for a text that has named the broker already.
+    /// What is wrong and what to do, for a text that has named the broker already.
     pub fn reason(&self) -> String {
         match self {
-            Self::Connect { source, .. } => source.to_string(),
+            Self::Connect { source, .. } if is_refused_login(source) => {
+                "RabbitMQ refuses the login; check user, password and the user's permissions".to_owned()
+            }
+            Self::Connect { source, .. } => source.to_string().trim_end_matches('.').to_owned(),
             Self::Timeout { .. } => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
             Self::Refused { .. } | Self::NameTooLong(_) => self.explained(),
         }
@@ -71,6 +74,14 @@ impl BrokerError {
             None => self.to_string(),
         }
     }
+}
+
+/// `ACCESS_REFUSED`: the user, the password, or a virtual host that the user may not enter.
+fn is_refused_login(error: &lapin::Error) -> bool {
+    matches!(
+        error.kind(),
+        lapin::ErrorKind::ProtocolError(error) if error.kind() == &lapin::protocol::AMQPErrorKind::Soft(lapin::protocol::AMQPSoftError::ACCESSREFUSED)
+    )
 }
 
 /// The wait before the `attempt`th retry, counted from 1: 1, 2, 3 … seconds up to [`LONGEST_WAIT`].

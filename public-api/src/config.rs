@@ -16,7 +16,7 @@ const BROKER_URL: Variable = Variable {
 const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
     name: "AUTHORIZATION_TIMEOUT_SEC",
     default: Some("5"),
-    meaning: "seconds until an accepted request is answered with status unknown",
+    meaning: "whole seconds after which an accepted request is called back with status unknown",
 };
 const FLASK_RUN_HOST: Variable = Variable {
     name: "FLASK_RUN_HOST",

@@ -58,8 +58,8 @@ impl Check {
             match address.bind().await {
                 Ok(_listener) => Ok("can be listened on".to_owned()),
                 Err(error) if error.is_in_use() => Err(format!(
-                    "the port is in use, as is expected while the service to be replaced still runs; stop that one, or \
-                     set {variables}"
+                    "the port is in use, as it is while the service to be replaced runs; stop whatever has it, or set \
+                     {variables}"
                 )),
                 Err(error) => Err(format!("{}; set {variables}", error.reason())),
             }
@@ -202,7 +202,7 @@ mod tests {
         let (all_well, lines) = check.lines().await;
         assert!(!all_well);
         let begins = [
-            format!("FAILED  bell on 127.0.0.1:{port}: the port is in use, as is expected while "),
+            format!("FAILED  bell on 127.0.0.1:{port}: the port is in use, as it is while "),
             "ok      bell on 127.0.0.1:0 (can be listened on)".to_owned(),
             "FAILED  health on 192.0.2.1:80: this machine has no such address; set ADMIN_ADDRESS".to_owned(),
             "ok      tower (takes connections)".to_owned(),

@@ -33,7 +33,7 @@ const STANDALONE_DATABASE: Variable = Variable {
 const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
     name: "AUTHORIZATION_TIMEOUT_SEC",
     default: Some("5"),
-    meaning: "seconds until an accepted request is answered with status unknown",
+    meaning: "whole seconds after which an accepted request is called back with status unknown",
 };
 
 /// The worker's, where only callbacks go over TLS.

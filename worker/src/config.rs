@@ -24,7 +24,7 @@ const AUTHORIZATION_SERVICE_URL: Variable = Variable {
 const CALLBACK_TIMEOUT_SEC: Variable = Variable {
     name: "CALLBACK_TIMEOUT_SEC",
     default: Some("5"),
-    meaning: "seconds for a whole callback, redirects included",
+    meaning: "whole seconds for a callback, redirects included",
 };
 const CALLBACK_NETWORKS: Variable = Variable {
     name: "CALLBACK_NETWORKS",
@@ -50,9 +50,9 @@ const ELASTICSEARCH_URL: Variable = Variable {
     name: "ELASTICSEARCH_URL",
     default: None,
     meaning: if cfg!(feature = "elasticsearch") {
-        "Elasticsearch for the audit log, before Redis"
+        "Elasticsearch for the audit log; takes precedence over REDIS_HOST"
     } else {
-        "Elasticsearch for the audit log, before Redis; not available in this build"
+        "Elasticsearch for the audit log; takes precedence over REDIS_HOST; not available in this build"
     },
 };
 const ELASTIC_PASSWORD: Variable = Variable {
@@ -63,7 +63,7 @@ const ELASTIC_PASSWORD: Variable = Variable {
 const ELASTICSEARCH_CERTS_PATH: Variable = Variable {
     name: "ELASTICSEARCH_CERTS_PATH",
     default: None,
-    meaning: "file with the CA certificate of ELASTICSEARCH_URL, whose host name is then not checked",
+    meaning: "file with the CA certificate of ELASTICSEARCH_URL; the host name in its certificate is then not checked",
 };
 const AUDIT_SPOOL: Variable = Variable {
     name: "AUDIT_SPOOL",

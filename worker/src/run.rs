@@ -44,7 +44,7 @@ const BROKER_URL: Variable = Variable {
 const REMAP_SIGTERM: Variable = Variable {
     name: "REMAP_SIGTERM",
     default: None,
-    meaning: "SIGQUIT: SIGTERM stops at once, as SIGQUIT does",
+    meaning: "SIGQUIT: SIGTERM stops at once, as SIGQUIT does; any other value: without effect, as in Celery",
 };
 const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",

@@ -9,16 +9,12 @@ use super::{Abort, CallbackStatus, Cause, Failure, ProxyFailure, TlsFailure};
 const LONGEST: usize = 320;
 
 impl CallbackStatus {
-    /// What went wrong and where, if the receiver has not taken the callback.
-    pub fn trouble(&self) -> Option<String> {
+    /// What went wrong and where, if the receiver has not taken the callback to `url`.
+    pub fn trouble(&self, url: &str) -> Option<String> {
         match self {
             Self::Response(code) if *code < 400 => None,
             Self::Response(code) => Some(format!("the receiver answered with status {code}")),
-            Self::InvalidUrl => Some(
-                "its URL is not valid, so nothing was sent; the host must be an address or a name with a dot in it, \
-                 which `localhost` is not"
-                    .to_owned(),
-            ),
+            Self::InvalidUrl => Some(format!("its URL is not valid, so nothing was sent: {}", fault(url))),
             Self::TooManyRedirects => Some("the receiver redirected it more than 30 times".to_owned()),
             Self::Unsendable(_) => Some("its URL, or that of a redirect, cannot be requested".to_owned()),
             Self::Failed(failure) => Some(failure.trouble()),
@@ -30,7 +26,9 @@ impl Failure {
     fn trouble(&self) -> String {
         let why = match &self.cause {
             Cause::NameResolution(error) => format!("the name cannot be resolved: {}", words(error)),
-            Cause::Forbidden => "CALLBACK_NETWORKS does not permit this address".to_owned(),
+            Cause::Forbidden => {
+                "this address may not be called (CALLBACK_NETWORKS; link-local and metadata addresses never)".to_owned()
+            }
             Cause::BadHeader => "its URL cannot be sent in a header".to_owned(),
             Cause::Connect(error) => format!("no connection: {}", words(error)),
             Cause::ConnectTimeout { seconds } => {
@@ -52,6 +50,22 @@ impl Failure {
             Cause::Broken(_) => "the answer broke off".to_owned(),
         };
         format!("{}:{}: {}", shown(&self.at.host), self.at.port, shown(&why))
+    }
+}
+
+/// The fault of a URL that is not valid, as far as it is one of the frequent ones.
+fn fault(url: &str) -> &'static str {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "it does not begin with http:// or https://";
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        "it does not begin with http:// or https://"
+    } else if !host.contains(['.', '[']) {
+        "its host is neither an address nor a name with a dot in it, as `localhost` is not"
+    } else {
+        "it breaks a rule of Python's validators (docs/adr/0008-callback-url-rules.md)"
     }
 }
 
@@ -89,15 +103,15 @@ mod tests {
         };
         let target = "/verdict?key=secret".to_owned();
         CallbackStatus::Failed(Failure { at, target, cause })
-            .trouble()
+            .trouble("")
             .unwrap()
     }
 
     #[test]
     fn what_reached_the_receiver_is_no_trouble() {
-        assert_eq!(CallbackStatus::Response(204).trouble(), None);
-        assert_eq!(CallbackStatus::Response(399).trouble(), None);
-        let answered = CallbackStatus::Response(501).trouble();
+        assert_eq!(CallbackStatus::Response(204).trouble(""), None);
+        assert_eq!(CallbackStatus::Response(399).trouble(""), None);
+        let answered = CallbackStatus::Response(501).trouble("");
         assert_eq!(answered.as_deref(), Some("the receiver answered with status 501"));
     }
 
@@ -121,18 +135,33 @@ mod tests {
     }
 
     #[test]
+    fn the_fault_of_a_url_is_named() {
+        for (url, words) in [
+            ("ftp://example.com/", "begin with http"),
+            ("127.0.0.1:9000/", "begin with http"),
+            ("http://localhost:9000/?key=secret", "`localhost` is not"),
+            ("http://user:a.b@callback/x.y", "`localhost` is not"),
+            ("http://example.com/?a", "a rule of Python's validators"),
+            ("http://my_host.example.com/", "a rule of Python's validators"),
+        ] {
+            let text = CallbackStatus::InvalidUrl.trouble(url).unwrap();
+            assert!(text.contains(words) && !text.contains("secret"), "{url}: {text}");
+        }
+    }
+
+    #[test]
     fn what_a_peer_writes_neither_breaks_the_line_nor_fills_the_log() {
         let text = failed("a\nERROR b", Cause::Forbidden);
         assert_eq!(
             text,
-            "a\\nERROR b:8443: CALLBACK_NETWORKS does not permit this address"
+            "a\\nERROR b:8443: this address may not be called (CALLBACK_NETWORKS; link-local and metadata addresses never)"
         );
         let text = failed(&"x".repeat(100_000), Cause::BodyTimeout);
         assert!(text.len() < 500, "{}", text.len());
         let reason = "y".repeat(100_000);
         let text = failed("cb.test", Cause::Proxy(ProxyFailure::Tunnel(reason)));
         assert_eq!(text, "cb.test:8443: the proxy refused to connect");
-        let url = CallbackStatus::Unsendable("z".repeat(100_000)).trouble().unwrap();
+        let url = CallbackStatus::Unsendable("z".repeat(100_000)).trouble("").unwrap();
         assert!(url.len() < 100, "{url}");
     }
 }

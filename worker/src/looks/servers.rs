@@ -17,7 +17,7 @@ pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues
         check.look(format!("RabbitMQ {broker}"), async move {
             match broker_look::look(&broker, &name, &queues).await {
                 Ok(found) => Ok(found.to_string()),
-                Err(why) => Err(format!("{}; start RabbitMQ, or set BROKER_URL", why.reason())),
+                Err(why) => Err(format!("{}; check that RabbitMQ runs there, and BROKER_URL", why.reason())),
             }
         });
     }
