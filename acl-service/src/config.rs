@@ -75,7 +75,9 @@ impl Config {
         let access_log = http::read_access_log(&mut reader);
         let config = Self {
             listen: ListenAddress::new(&host, port.unwrap_or(default_port)),
-            redis_host: reader.text(&REDIS_HOST),
+            redis_host: reader
+                .host(&REDIS_HOST)
+                .unwrap_or_else(|| reader.text(&REDIS_HOST)),
             redis_port: reader.parse(&REDIS_PORT, PORT),
             admin: admin::read_address(&mut reader),
             access_log,

@@ -232,6 +232,10 @@ impl fmt::Display for Endpoint {
             vhost,
             ..
         } = self;
+        // A `/` in a password that is not escaped makes the rest of the password a part of this.
+        let vhost = vhost
+            .rsplit_once('@')
+            .map_or(vhost.clone(), |(_, rest)| format!("**@{rest}"));
         let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
         write!(f, "{scheme}://{user}:**@{open}{host}{close}:{port}/{vhost}")
     }
@@ -246,6 +250,12 @@ impl fmt::Debug for BrokerUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_that_is_not_escaped_is_not_shown_either() {
+        let url: BrokerUrl = "amqp://me:12/s3cr3t@rabbit".parse().unwrap();
+        assert!(!url.to_string().contains("s3cr3t"), "{url}");
+    }
 
     fn parsed(text: &str) -> Endpoint {
         text.parse::<BrokerUrl>().unwrap().endpoints.remove(0)

@@ -14,7 +14,10 @@ pub(crate) fn check(config: &Config, name: &'static str, queue: &'static str) ->
         check.look(format!("RabbitMQ {broker}"), async move {
             match broker_look::look(&broker, name, &[queue]).await {
                 Ok(found) => Ok(found.to_string()),
-                Err(why) => Err(format!("{}; check that RabbitMQ runs there, and BROKER_URL", why.reason())),
+                Err(why) => Err(format!(
+                    "{}; check that RabbitMQ runs there, and BROKER_URL",
+                    why.reason()
+                )),
             }
         });
     }

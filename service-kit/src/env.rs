@@ -92,6 +92,18 @@ impl Reader<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// The name or address of a server, if it is set. A URL is a mistake, which is not quoted: it may hold a password.
+    pub fn host(&mut self, variable: &Variable) -> Option<String> {
+        let host = self.optional(variable)?;
+        if host.contains(['@', '/']) {
+            self.mistake(
+                variable,
+                "is a URL or part of one, expected a host name or an address",
+            );
+        }
+        Some(host)
+    }
+
     /// Whether the variable is set, be it to an empty text.
     pub fn is_set(&self, variable: &Variable) -> bool {
         let name: &std::ffi::OsStr = variable.name.as_ref();
@@ -289,6 +301,26 @@ mod tests {
                 mistakes.contains("PORT: expected a port") && !mistakes.contains("hunter2"),
                 "{mistakes}"
             );
+        }
+    }
+
+    #[test]
+    fn a_url_is_no_host() {
+        for wrong in ["redis://:hunter2@redis", "me:hunter2@redis", "redis/0"] {
+            let env = Env::from_pairs([("HOST", wrong)]);
+            let mut reader = env.reader();
+            reader.host(&HOST);
+            let mistakes = reader.finish().unwrap_err().to_string();
+            assert!(
+                mistakes.contains("HOST: is a URL") && !mistakes.contains("hunter2"),
+                "{mistakes}"
+            );
+        }
+        for right in ["redis", "10.0.0.1", "fd00::1"] {
+            let env = Env::from_pairs([("HOST", right)]);
+            let mut reader = env.reader();
+            assert_eq!(reader.host(&HOST).as_deref(), Some(right));
+            assert_eq!(reader.finish(), Ok(()));
         }
     }
 

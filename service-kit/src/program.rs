@@ -4,10 +4,12 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
+use rustix::process::Signal;
 /// What each of our programs declares as its `global_allocator`: one that gives memory back to the system within seconds
 /// after a peak (docs/adr/0044-allocator.md). Libraries leave the choice to the program.
 #[cfg(feature = "allocator")]
 pub use tikv_jemallocator::Jemalloc as Allocator;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::check::{self, Check};
 use crate::completions;
@@ -39,6 +41,13 @@ pub enum Asked {
     Done(ExitCode),
 }
 
+/// A file that has reached its size limit (`ulimit -f`) refuses what is written, instead of ending the program by
+/// SIGXFSZ, as in Python. Must be called within a tokio runtime; lasts as long as the process.
+pub fn survive_file_size_limits() {
+    // Where the system does not let us, all is as it was.
+    let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
+}
+
 impl Program {
     /// Answers `--help` (with the variables), `--version` and `completions`, and does the `healthcheck` of the running
     /// program. Ends the process with exit code 2 on anything that is not understood.
@@ -66,13 +75,18 @@ impl Program {
         &self,
         work: impl Future<Output = Result<(), E>>,
     ) -> ExitCode {
+        telemetry::print_panics();
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return self.failed(&error),
         };
-        let outcome = runtime.block_on(work);
+        let outcome = runtime.block_on(async {
+            survive_file_size_limits();
+            work.await
+        });
         // A name lookup that hangs on its own thread must not hold the exit.
         runtime.shutdown_background();
+        telemetry::flush();
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => self.failed(&*error.into()),

@@ -1,11 +1,14 @@
 //! The log: plain lines on stderr.
 
 mod log_writer;
-mod standard_error;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
+use std::panic::PanicHookInfo;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tracing::{Level, Metadata, Subscriber};
 pub use tracing_subscriber::EnvFilter as Filter;
 use tracing_subscriber::Layer;
@@ -15,6 +18,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub use self::log_writer::LogWriter;
 use crate::env::{Reader, Variable};
+
+/// How long a program that ends waits for its last lines to be written.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// What to log.
 pub const RUST_LOG: Variable = Variable {
@@ -48,7 +54,7 @@ pub fn read_filter(reader: &mut Reader<'_>) -> Filter {
 pub fn init(filter: Filter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(LogWriter::stderr())
+        .with_writer(LogWriter::stderr(report))
         .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .finish()
@@ -60,7 +66,38 @@ pub fn init(filter: Filter) {
 /// Prints a line on standard error, outside of the log: why a program does not start, or ends. Standard error may be
 /// gone or stand still, where `eprintln!` panics or waits for ever.
 pub fn tell(line: impl Display) {
-    let _taken = LogWriter::stderr().write_all(format!("{line}\n").as_bytes());
+    LogWriter::stderr(report).line(format!("{line}\n").as_bytes());
+    flush();
+}
+
+/// Prints on standard output what a program says there while it works, without waiting for whoever reads.
+pub fn say(text: impl Display) {
+    LogWriter::stdout().line(text.to_string().as_bytes());
+}
+
+/// Waits a moment until what was logged and said is written: a program calls it before it ends.
+pub fn flush() {
+    LogWriter::flush_all(LAST_WORDS);
+}
+
+/// Has panics printed as other lines are. The standard library writes them itself, and where standard error stands still
+/// the thread that panics would stand still as well, so that nobody learnt of it.
+pub fn print_panics() {
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed");
+        let backtrace = Backtrace::capture();
+        let shown = match backtrace.status() {
+            BacktraceStatus::Captured => format!("\n{backtrace}"),
+            _ => String::new(),
+        };
+        tell(format_args!("thread '{name}' {panic}{shown}"));
+    }));
+}
+
+fn report(text: &str) -> String {
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ");
+    format!("{now} ERROR {}: {text}\n", module_path!())
 }
 
 /// Keeps lines out of the log that no filter may let in: those that show passwords.

@@ -73,6 +73,7 @@ async fn receive(at: ListenAddress) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = shutdown.warm.cancelled() => return Ok(()),
+            ended = background.ended() => return Err(ended.into()),
             callback = receiver.next() => say(format!("{}  {callback}", ZonedDateTime::now().strftime("%H:%M:%S"))),
         }
     }

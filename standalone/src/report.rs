@@ -7,16 +7,16 @@ use celery_protocol::Incoming;
 use crate::audit_log::Entry;
 use crate::database;
 use crate::queue::{Queue, Waiting};
-use crate::terminal::{indented, plain, say};
+use crate::terminal::{indented, plain, print};
 
 /// Prints the newest audit records, the newest last.
 pub(crate) fn log(file: &Path, last: u32) -> anyhow::Result<()> {
     let entries = Entry::newest(&database::view(file)?, last)?;
     if entries.is_empty() {
-        say(format!("no records yet in {}", file.display()));
+        print(format!("no records yet in {}", file.display()));
     }
     for entry in entries {
-        say(format!("{entry}\n"));
+        print(format!("{entry}\n"));
     }
     Ok(())
 }
@@ -24,20 +24,20 @@ pub(crate) fn log(file: &Path, last: u32) -> anyhow::Result<()> {
 /// Prints what waits, the next first, and what could not be run.
 pub(crate) fn queue(file: &Path, first: u32) -> anyhow::Result<()> {
     let connection = database::view(file)?;
-    say(format!(
+    print(format!(
         "{} waiting in {}",
         requests(Queue::count(&connection)?),
         file.display()
     ));
     for waiting in Queue::page(&connection, 0, first)? {
-        say(indented(&described(waiting), 2));
+        print(indented(&described(waiting), 2));
     }
     let dead_letters = Queue::dead_letters(&connection, first)?;
     if !dead_letters.is_empty() {
-        say("could not be run and set aside:");
+        print("could not be run and set aside:");
     }
     for letter in dead_letters {
-        say(indented(
+        print(indented(
             &format!("{}: {}", described(letter.waiting), plain(&letter.reason)),
             2,
         ));

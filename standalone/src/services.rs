@@ -132,7 +132,11 @@ impl Services {
         shutdown.warm.cancel();
         tokio::join!(ended(&mut self.api_server), ended(&mut self.runner));
         self.stop_acl().await;
-        self.database.close().await;
+        // A disk that stands still must not hold the exit; what is committed is on it.
+        tokio::select! {
+            () = self.database.close() => {}
+            () = shutdown.drain_limit() => tracing::warn!("left with the database still open"),
+        }
         match trouble {
             None => Ok(()),
             Some(trouble) => bail!("{trouble}; what was not answered is run at the next start"),

@@ -3,10 +3,16 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-/// Prints a line. Standard output may be gone; the services work on without it.
+use service_kit::telemetry;
+
+/// Says a line while the services work, which do not wait for whoever reads.
 pub(crate) fn say(line: impl Display) {
-    let mut stdout = io::stdout().lock();
-    let _gone = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    telemetry::say(format_args!("{line}\n"));
+}
+
+/// Prints a line for a reader who takes his time, such as `less`.
+pub(crate) fn print(line: impl Display) {
+    let _gone = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// The text with each line moved to the right.

@@ -24,7 +24,7 @@ pub fn plant_a_panic() {
         return;
     };
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(LogWriter::stderr())
+        .with_writer(LogWriter::stderr(|text| format!("{text}\n")))
         .log_internal_errors(false);
     let planted = Planted {
         text,

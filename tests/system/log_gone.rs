@@ -250,3 +250,61 @@ async fn lost_lines_are_counted() {
     let text = place.text();
     assert_eq!(text.matches("are lost").count(), 1, "{text}");
 }
+
+/// Standard output that nobody reads, from the start: what is said there waits for nobody either.
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_work_without_their_standard_output() {
+    let vhost = Broker::shared().await.vhost("stdout").await;
+    let (broker, admin) = (vhost.amqp_url(), [free_port(), free_port()]);
+    let programs = [
+        (
+            env!("CARGO_BIN_EXE_test-worker"),
+            &["worker", "-l", "info", "--purge"][..],
+        ),
+        (
+            env!("CARGO_BIN_EXE_test-standalone"),
+            &["--api-port", "0", "--acl-port", "0"],
+        ),
+    ];
+    for ((program, arguments), admin) in programs.into_iter().zip(admin) {
+        let place = LogPlace::pipe();
+        place.stand_still();
+        let (shell, mut words) = place.command(Path::new(program), arguments);
+        words[1] = words[1].replace("2>", ">");
+        let address = format!("127.0.0.1:{admin}");
+        let variables = [("BROKER_URL", broker.as_str()), ("ADMIN_ADDRESS", &address)];
+        let process = Process::spawn(shell, words, variables);
+        let url = format!("http://{address}/readyz");
+        eventually(format!("{program} is ready"), WAIT, || async {
+            let answer = http::try_send("GET", &url, &[], "").await;
+            match answer.map_err(|error| format!("{error:#}"))?.status {
+                200 => Ok(()),
+                status => Err(status.to_string()),
+            }
+        })
+        .await;
+        stops(&process, program).await;
+    }
+}
+
+/// A file that has reached its limit takes no more lines, and nothing else happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_file_at_its_size_limit_ends_nothing() {
+    let port = free_port();
+    let port_text = port.to_string();
+    let script = "ulimit -f 8; exec \"$0\" 2>log";
+    let variables = [
+        ("FLASK_RUN_PORT", port_text.as_str()),
+        ("REDIS_PORT", "1"),
+        ("ACCESS_LOG", "on"),
+    ];
+    let program = env!("CARGO_BIN_EXE_test-acl-service");
+    let process = Process::spawn("/bin/sh", ["-c", script, program], variables);
+    let service = Service::start(process, port).await;
+    for _ in 0..200 {
+        assert_eq!(http::get(&format!("{}/", service.url())).await.status, 404);
+    }
+    let written = std::fs::metadata(service.process.directory().join("log")).expect("the log");
+    assert_eq!(written.len(), 8 * 512);
+    stops(&service.process, "acl-service").await;
+}

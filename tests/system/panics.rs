@@ -1,8 +1,9 @@
 //! A background task that panics: the program is not ready, says which it is, and ends with a failure, or starts it anew.
 
+use std::path::Path;
 use std::time::Duration;
 
-use harness::{Broker, Process, Redis, Service, eventually, free_port, http};
+use harness::{Broker, LogPlace, Process, Redis, Service, eventually, free_port, http};
 use uuid::Uuid;
 
 use crate::load::TOKEN;
@@ -166,4 +167,22 @@ async fn standalone() {
     let queue = Process::spawn(env!("CARGO_BIN_EXE_test-standalone"), arguments, [("", ""); 0]);
     assert!(queue.wait_exit(WAIT).await.success());
     assert!(queue.stdout()[0].starts_with("2 request"), "{}", queue.tail());
+}
+
+/// The message of a panic is a line as well: nobody would learn of the panic if it waited for a reader that stands still.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_reader_that_stands_still() {
+    let receiver = harness::Receiver::start().await;
+    let place = LogPlace::pipe();
+    let program = Path::new(env!("CARGO_BIN_EXE_test-standalone"));
+    let (shell, words) = place.command(program, &["--api-port", "0", "--acl-port", "0"]);
+    let process = Process::spawn(shell, words, [("TEST_PANIC_AT", "succeeded in")]);
+    let line = process.wait_for_line("public API", WAIT).await;
+    let api = line.split_whitespace().last().unwrap_or_default().to_owned();
+    process.wait_for_line("Ctrl-C stops", WAIT).await;
+    place.stand_still();
+    let (station, callback) = (Uuid::new_v4(), receiver.url("/"));
+    let url = format!("{api}/station/{station}/driver/{TOKEN}/authorize?callback_url={callback}");
+    assert_eq!(http::get(&url).await.status, 200);
+    assert_eq!(process.wait_exit(WAIT).await.code(), Some(1));
 }

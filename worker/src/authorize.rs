@@ -12,7 +12,7 @@ use crate::acl_outage::AclOutage;
 use crate::arguments::{ArgumentError, Arguments};
 use crate::audit_log::{AuditLog, AuditRecord};
 use crate::callback::CallbackClient;
-use crate::callback_status::CallbackStatus;
+use crate::callback_status::{self, CallbackStatus};
 use crate::callback_url::{self, Judgement};
 use crate::driver_token;
 use crate::verdict::Verdict;
@@ -86,7 +86,7 @@ impl Authorizer {
         if let Some(trouble) = callback_status.trouble(&arguments.callback_url.py_str()) {
             warn!(
                 "the verdict of task {} did not reach its caller: {trouble}",
-                task_id.escape_debug()
+                callback_status::shown(task_id)
             );
         }
         self.audit_log

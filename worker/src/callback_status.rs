@@ -8,6 +8,7 @@ use std::fmt;
 
 pub use self::failure::Failure;
 pub(crate) use self::failure::{Abort, Break, Cause, Peer, ProxyFailure, TlsFailure};
+pub(crate) use self::trouble::shown;
 
 /// How a callback ended; its `Display` is the record's `callback_status`.
 #[derive(Debug)]

@@ -265,11 +265,10 @@ fn read_signing_secrets(reader: &mut Reader<'_>) -> Option<SigningSecrets> {
 fn read_audit_log(reader: &mut Reader<'_>) -> AuditLogConfig {
     let elasticsearch = read_elasticsearch(reader);
     let port = reader.parse(&REDIS_PORT, "a port from 0 to 65535");
-    let redis = reader.optional(&REDIS_HOST);
     if let Some(elasticsearch) = elasticsearch {
         return elasticsearch;
     }
-    match redis {
+    match reader.host(&REDIS_HOST) {
         Some(host) => AuditLogConfig::Redis { host, port },
         None => AuditLogConfig::None,
     }

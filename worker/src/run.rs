@@ -1,7 +1,6 @@
 //! The worker as a program: from its command line and environment to its exit code.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use celery_runtime::{
     nodename,
 };
 use clap::FromArgMatches as _;
-use jiff::ZonedDateTime;
+use jiff::{Timestamp, ZonedDateTime};
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
 use service_kit::background::Background;
 use service_kit::check::{self, Check};
@@ -22,6 +21,7 @@ use service_kit::env::{self, BadEnvironment, Env, Variable};
 use service_kit::explain::explain;
 use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
+use service_kit::program::survive_file_size_limits;
 use service_kit::telemetry::{self, LogWriter};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -177,14 +177,19 @@ impl Settings {
 /// that does everything is cheaper than two that wake each other.
 fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     change_directory(cli)?;
+    telemetry::print_panics();
     log_to(cli.logfile.as_deref(), settings.filter.clone())?;
     let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let exit_code = runtime.block_on(serve(cli, settings));
+    let exit_code = runtime.block_on(async {
+        survive_file_size_limits();
+        serve(cli, settings).await
+    });
     // A name lookup that hangs on its own thread must not hold the exit.
     runtime.shutdown_background();
+    telemetry::flush();
     drop(pidfile);
     exit_code
 }
@@ -236,7 +241,7 @@ async fn work(
 
     let config = worker_config(cli, settings.broker.clone());
     if !cli.quiet && cli.loglevel.shows_banner() {
-        say(&banner(
+        telemetry::say(banner(
             &config,
             &registry,
             task::APP,
@@ -247,7 +252,9 @@ async fn work(
     let worker = Worker::new(config, registry);
     if cli.purge {
         let erased = worker.purge().await.context("cannot purge the queues")?;
-        say(&format!("purge: Erased {erased} messages from the queue.\n\n"));
+        telemetry::say(format_args!(
+            "purge: Erased {erased} messages from the queue.\n\n"
+        ));
     }
     let (status, broker) = (worker.status(), readiness.part("broker"));
     tokio::select! {
@@ -298,7 +305,7 @@ fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
     // Fails only where a subscriber exists already.
     let _ = match file {
         None => {
-            let subscriber = subscriber.with_writer(LogWriter::stderr()).finish();
+            let subscriber = subscriber.with_writer(LogWriter::stderr(report)).finish();
             tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
         Some(path) => {
@@ -307,17 +314,17 @@ fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
                 .append(true)
                 .open(path)
                 .with_context(|| format!("cannot write the log file {path}"))?;
-            let subscriber = subscriber.with_writer(LogWriter::new(file)).finish();
+            let subscriber = subscriber.with_writer(LogWriter::new(file, report)).finish();
             tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
     };
     Ok(())
 }
 
-/// Standard output may be gone; a worker works on without it.
-fn say(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+/// A line in Celery's format.
+fn report(text: &str) -> String {
+    let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
+    format!("[{now}: ERROR/MainProcess] {text}\n")
 }
 
 /// A file with the process id, removed at the end.

@@ -17,6 +17,22 @@ pub const ACCESS_LOG: Variable = Variable {
     meaning: "on: log a line for each HTTP request, as Flask's development server does, without tokens and queries",
 };
 
+/// Methods that are shown; another one may be anything.
+const KNOWN_METHODS: [Method; 9] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::DELETE,
+    Method::OPTIONS,
+    Method::PATCH,
+    Method::TRACE,
+    Method::CONNECT,
+];
+
+/// As many segments of a path as are shown.
+const LONGEST: usize = 12;
+
 /// What is shown in place of what must not be.
 const MASK: &str = "***";
 
@@ -81,6 +97,12 @@ impl AccessLog {
     ) -> Option<Line> {
         let path = shown(Target::new(uri).path(), self.path?);
         let query = if uri.query().is_some() { "?***" } else { "" };
+        // A method is a word of the client's as well.
+        let method = if KNOWN_METHODS.contains(method) {
+            method.as_str()
+        } else {
+            MASK
+        };
         Some(Line {
             client,
             request: format!("{method} {path}{query} {version:?}"),
@@ -105,7 +127,11 @@ fn shown(path: &str, allowed: &[Segment]) -> String {
     let mut allowed = allowed.iter();
     let mut fits = true;
     let mut text = String::new();
-    for segment in path.split('/') {
+    for (number, segment) in path.split('/').enumerate() {
+        if number == LONGEST {
+            text.push('…');
+            break;
+        }
         text.push('/');
         if segment.is_empty() {
             continue;
@@ -141,6 +167,23 @@ impl FromStr for OnOff {
 mod tests {
     use super::*;
     use crate::env::Env;
+
+    #[test]
+    fn neither_a_method_nor_a_long_path_is_shown_as_it_came() {
+        let access_log = AccessLog::new(true, PATH);
+        let client: SocketAddr = "127.0.0.1:5000".parse().unwrap();
+        let line = |method: &str, path: &str| {
+            let (method, uri) = (method.parse().unwrap(), path.parse().unwrap());
+            let line = access_log.begin(client, &method, &uri, Version::HTTP_11);
+            line.unwrap().text(StatusCode::NOT_FOUND, &ZonedDateTime::now())
+        };
+        let text = line("validDriverToken-0001", "/x");
+        assert!(text.contains("\"*** /*** HTTP/1.1\""), "{text}");
+        for path in ["/a".repeat(20_000), "/".repeat(20_000)] {
+            let text = line("GET", &path);
+            assert!(text.len() < 200, "{text}");
+        }
+    }
 
     const PATH: &[Segment] = &[
         Segment::Word("house"),

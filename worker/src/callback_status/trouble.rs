@@ -14,7 +14,10 @@ impl CallbackStatus {
         match self {
             Self::Response(code) if *code < 400 => None,
             Self::Response(code) => Some(format!("the receiver answered with status {code}")),
-            Self::InvalidUrl => Some(format!("its URL is not valid, so nothing was sent: {}", fault(url))),
+            Self::InvalidUrl => Some(format!(
+                "its URL is not valid, so nothing was sent: {}",
+                fault(url)
+            )),
             Self::TooManyRedirects => Some("the receiver redirected it more than 30 times".to_owned()),
             Self::Unsendable(_) => Some("its URL, or that of a redirect, cannot be requested".to_owned()),
             Self::Failed(failure) => Some(failure.trouble()),
@@ -27,7 +30,8 @@ impl Failure {
         let why = match &self.cause {
             Cause::NameResolution(error) => format!("the name cannot be resolved: {}", words(error)),
             Cause::Forbidden => {
-                "this address may not be called (CALLBACK_NETWORKS; link-local and metadata addresses never)".to_owned()
+                "this address may not be called (CALLBACK_NETWORKS; link-local and metadata addresses never)"
+                    .to_owned()
             }
             Cause::BadHeader => "its URL cannot be sent in a header".to_owned(),
             Cause::Connect(error) => format!("no connection: {}", words(error)),
@@ -70,7 +74,7 @@ fn fault(url: &str) -> &'static str {
 }
 
 /// On one line, and no longer than is of use. Quotes stay as they are.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let plain = |c: char| {
         if c.is_control() {
             c.escape_debug().collect::<String>()
@@ -161,7 +165,9 @@ mod tests {
         let reason = "y".repeat(100_000);
         let text = failed("cb.test", Cause::Proxy(ProxyFailure::Tunnel(reason)));
         assert_eq!(text, "cb.test:8443: the proxy refused to connect");
-        let url = CallbackStatus::Unsendable("z".repeat(100_000)).trouble("").unwrap();
+        let url = CallbackStatus::Unsendable("z".repeat(100_000))
+            .trouble("")
+            .unwrap();
         assert!(url.len() < 100, "{url}");
     }
 }

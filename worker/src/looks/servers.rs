@@ -17,7 +17,10 @@ pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues
         check.look(format!("RabbitMQ {broker}"), async move {
             match broker_look::look(&broker, &name, &queues).await {
                 Ok(found) => Ok(found.to_string()),
-                Err(why) => Err(format!("{}; check that RabbitMQ runs there, and BROKER_URL", why.reason())),
+                Err(why) => Err(format!(
+                    "{}; check that RabbitMQ runs there, and BROKER_URL",
+                    why.reason()
+                )),
             }
         });
     }
@@ -51,9 +54,21 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
         }
         #[cfg(feature = "elasticsearch")]
         AuditLogConfig::Elasticsearch(elasticsearch) => {
-            let at = format!("audit log in Elasticsearch {}", elasticsearch.url);
+            let at = format!(
+                "audit log in Elasticsearch {}",
+                without_credentials(&elasticsearch.url.to_string())
+            );
             check.look(at, async move {
                 let answer = crate::audit_log::elasticsearch::look(&elasticsearch).await;
+                // Errors quote the URL, in whose path the rest of a password stands that is not escaped.
+                let path = elasticsearch.url.path().trim_matches('/');
+                let answer = answer.map_err(|why| {
+                    if path.is_empty() {
+                        why
+                    } else {
+                        why.replace(path, "**")
+                    }
+                });
                 answered(answer, "start Elasticsearch, or set ELASTICSEARCH_URL")
             });
         }
@@ -100,7 +115,9 @@ fn spooled(config: &SpoolConfig) -> Found {
 pub(crate) fn file(check: &mut Check, of: &str, path: &Path) {
     let path = path.to_owned();
     check.look(format!("{of} {}", path.display()), async move {
-        match check::writable(&path) {
+        // A pipe that nobody reads is waited for.
+        let looked = tokio::task::spawn_blocking(move || check::writable(&path)).await;
+        match looked.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
             Ok(()) => Ok("can be written".to_owned()),
             Err(why) => Err(format!("{why}; choose another one")),
         }
@@ -110,11 +127,12 @@ pub(crate) fn file(check: &mut Check, of: &str, path: &Path) {
 /// The URL without the user and password that it may hold.
 fn without_credentials(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    // A password may hold `/`, `?` or `#`, which should have been escaped: the last `@` of all counts.
+    let (login, rest) = rest
+        .rsplit_once('@')
+        .map_or(("", rest), |(_, rest)| ("**@", rest));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://**@{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
+    format!("{scheme}://{login}{}", &rest[..end])
 }
 
 #[cfg(test)]
@@ -125,9 +143,12 @@ mod tests {
     fn no_password_is_shown() {
         for (url, shown) in [
             ("http://localhost:5000", "http://localhost:5000"),
-            ("http://me:secret@acl:5000/x", "http://**@acl:5000/x"),
+            ("http://me:secret@acl:5000/x", "http://**@acl:5000"),
+            ("http://me:x/secret@acl", "http://**@acl"),
+            ("http://me:x?secret@acl", "http://**@acl"),
+            ("http://me:1#secret@acl/y", "http://**@acl"),
+            ("http://acl/?key=secret", "http://acl"),
             ("http://me:s@cret@acl", "http://**@acl"),
-            ("http://acl/a@b", "http://acl/a@b"),
         ] {
             assert_eq!(without_credentials(url), shown);
         }
