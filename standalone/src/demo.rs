@@ -146,7 +146,7 @@ impl Stage {
 
         let callback = timeout(STEP, self.receiver.next())
             .await
-            .context("no callback came")?;
+            .context("no callback came")??;
         say(format!(
             "  callback  {} {}\n    {}",
             callback.method, callback.target, callback.body

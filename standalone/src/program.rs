@@ -74,7 +74,9 @@ async fn receive(at: ListenAddress) -> anyhow::Result<()> {
         tokio::select! {
             () = shutdown.warm.cancelled() => return Ok(()),
             ended = background.ended() => return Err(ended.into()),
-            callback = receiver.next() => say(format!("{}  {callback}", ZonedDateTime::now().strftime("%H:%M:%S"))),
+            callback = receiver.next() => {
+                say(format!("{}  {}", ZonedDateTime::now().strftime("%H:%M:%S"), callback?));
+            }
         }
     }
 }

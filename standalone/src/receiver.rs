@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::body::{self, Body};
 use axum::extract::{Request, State};
@@ -55,11 +56,13 @@ impl Receiver {
     }
 
     /// The next callback, waited for.
-    pub(crate) async fn next(&mut self) -> Callback {
-        match self.callbacks.recv().await {
-            Some(callback) => callback,
-            None => std::future::pending().await,
-        }
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens any more.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Callback> {
+        let callback = self.callbacks.recv().await;
+        callback.context("the receiver has ended by itself")
     }
 }
 
