@@ -197,7 +197,7 @@ impl<W: Write> Place<W> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 failed => {
                     let error = failed.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
-                    let lines = rest.iter().filter(|byte| **byte == b'\n').count();
+                    let lines = rest.split(|byte| *byte == b'\n').count() - 1;
                     return Err((u64::try_from(lines).unwrap_or(u64::MAX), error));
                 }
             }

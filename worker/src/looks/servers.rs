@@ -56,7 +56,7 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
         AuditLogConfig::Elasticsearch(elasticsearch) => {
             let at = format!(
                 "audit log in Elasticsearch {}",
-                without_credentials(&elasticsearch.url.to_string())
+                without_credentials(elasticsearch.url.as_ref())
             );
             check.look(at, async move {
                 let answer = crate::audit_log::elasticsearch::look(&elasticsearch).await;
