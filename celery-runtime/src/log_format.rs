@@ -37,13 +37,7 @@ where
         } else {
             level(*event.metadata().level())
         };
-        let now = ZonedDateTime::now();
-        let millisecond = now.millisecond();
-        write!(
-            writer,
-            "[{},{millisecond:03}: {level}/MainProcess] ",
-            now.strftime("%F %T"),
-        )?;
+        prefix(&mut writer, level)?;
         let task = context
             .event_scope()
             .into_iter()
@@ -57,6 +51,26 @@ where
         }
         writeln!(writer, "{}{}", text.message, text.fields)
     }
+}
+
+impl CeleryFormat {
+    /// A line of level `ERROR` with its line feed, for whoever writes the log and cannot log.
+    pub fn error(text: &str) -> String {
+        let mut line = String::new();
+        // Writing to a String cannot fail.
+        let _ = prefix(&mut line, "ERROR").and_then(|()| writeln!(line, "{text}"));
+        line
+    }
+}
+
+fn prefix(writer: &mut impl fmt::Write, level: &str) -> fmt::Result {
+    let now = ZonedDateTime::now();
+    let millisecond = now.millisecond();
+    write!(
+        writer,
+        "[{},{millisecond:03}: {level}/MainProcess] ",
+        now.strftime("%F %T"),
+    )
 }
 
 impl<'writer> FormatFields<'writer> for TaskFields {

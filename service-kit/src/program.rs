@@ -1,6 +1,7 @@
 //! The life of a program from its command line to its exit code.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
@@ -41,11 +42,27 @@ pub enum Asked {
     Done(ExitCode),
 }
 
-/// A file that has reached its size limit (`ulimit -f`) refuses what is written, instead of ending the program by
-/// SIGXFSZ, as in Python. Must be called within a tokio runtime; lasts as long as the process.
-pub fn survive_file_size_limits() {
-    // Where the system does not let us, all is as it was.
-    let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
+/// Does a program's work to its end on one thread, and waits a moment for its last lines. Panics are printed as other lines
+/// are, and a file that has reached its size limit (`ulimit -f`) refuses what is written, instead of ending the program by
+/// SIGXFSZ, as in Python.
+///
+/// # Errors
+///
+/// If there is no runtime to be had.
+pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    telemetry::print_panics();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(async {
+        // The handler lasts as long as the process. Where the system does not let us, all is as it was.
+        let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
+        work.await
+    });
+    // A name lookup that hangs on its own thread must not hold the exit.
+    runtime.shutdown_background();
+    telemetry::flush();
+    Ok(outcome)
 }
 
 impl Program {
@@ -75,21 +92,10 @@ impl Program {
         &self,
         work: impl Future<Output = Result<(), E>>,
     ) -> ExitCode {
-        telemetry::print_panics();
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return self.failed(&error),
-        };
-        let outcome = runtime.block_on(async {
-            survive_file_size_limits();
-            work.await
-        });
-        // A name lookup that hangs on its own thread must not hold the exit.
-        runtime.shutdown_background();
-        telemetry::flush();
-        match outcome {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => self.failed(&*error.into()),
+        match block_on(work) {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(error)) => self.failed(&*error.into()),
+            Err(error) => self.failed(&error),
         }
     }
 

@@ -45,6 +45,18 @@ pub(crate) struct RunFlags {
     pub(crate) database: DatabaseFlag,
 }
 
+impl RunFlags {
+    /// On free ports, with everything in this file.
+    pub(crate) fn on_free_ports(file: PathBuf) -> Self {
+        Self {
+            host: None,
+            api_port: Some(0),
+            acl_port: Some(0),
+            database: DatabaseFlag { file: Some(file) },
+        }
+    }
+}
+
 /// Which database.
 #[derive(Debug, Default, Args)]
 pub(crate) struct DatabaseFlag {

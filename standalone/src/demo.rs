@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::audit_log::Entry;
-use crate::cli::{DatabaseFlag, RunFlags};
+use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::receiver::Receiver;
 use crate::services::Services;
@@ -53,14 +53,7 @@ struct Act {
 pub(crate) async fn demo() -> anyhow::Result<()> {
     telemetry::init(Filter::new("error"));
     let directory = tempfile::tempdir().context("no temporary directory")?;
-    let flags = RunFlags {
-        host: None,
-        api_port: Some(0),
-        acl_port: Some(0),
-        database: DatabaseFlag {
-            file: Some(directory.path().join("demo.db")),
-        },
-    };
+    let flags = RunFlags::on_free_ports(directory.path().join("demo.db"));
     // The environment may forbid callbacks to this machine or send them through a proxy.
     let config = Config::read(&Env::default(), &flags)?;
     let readiness = Readiness::new();

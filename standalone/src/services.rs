@@ -216,20 +216,13 @@ fn reachable(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{DatabaseFlag, RunFlags};
+    use crate::cli::RunFlags;
     use service_kit::env::Env;
 
     /// What becomes of services on free ports when `plant` has done something to one of them.
     async fn trouble_after(plant: impl AsyncFnOnce(&mut Services)) -> String {
         let directory = tempfile::tempdir().unwrap();
-        let flags = RunFlags {
-            host: None,
-            api_port: Some(0),
-            acl_port: Some(0),
-            database: DatabaseFlag {
-                file: Some(directory.path().join("a.db")),
-            },
-        };
+        let flags = RunFlags::on_free_ports(directory.path().join("a.db"));
         let config = Config::read(&Env::default(), &flags).unwrap();
         let (readiness, shutdown) = (Readiness::new(), Shutdown::manual());
         let mut services = Services::start(&config, &readiness, &shutdown).await.unwrap();

@@ -83,7 +83,7 @@ impl Authorizer {
             }
         };
         let callback_status = self.call_back(task_id, &arguments, url, verdict).await;
-        if let Some(trouble) = callback_status.trouble(&arguments.callback_url.py_str()) {
+        if let Some(trouble) = callback_status.trouble(|| arguments.callback_url.py_str()) {
             warn!(
                 "the verdict of task {} did not reach its caller: {trouble}",
                 callback_status::shown(task_id)

@@ -12,7 +12,7 @@ use celery_runtime::{
     nodename,
 };
 use clap::FromArgMatches as _;
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
 use service_kit::background::Background;
 use service_kit::check::{self, Check};
@@ -21,7 +21,7 @@ use service_kit::env::{self, BadEnvironment, Env, Variable};
 use service_kit::explain::explain;
 use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
-use service_kit::program::survive_file_size_limits;
+use service_kit::program::block_on;
 use service_kit::telemetry::{self, LogWriter};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -177,21 +177,11 @@ impl Settings {
 /// that does everything is cheaper than two that wake each other.
 fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     change_directory(cli)?;
-    telemetry::print_panics();
     log_to(cli.logfile.as_deref(), settings.filter.clone())?;
     let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let exit_code = runtime.block_on(async {
-        survive_file_size_limits();
-        serve(cli, settings).await
-    });
-    // A name lookup that hangs on its own thread must not hold the exit.
-    runtime.shutdown_background();
-    telemetry::flush();
+    let exit_code = block_on(serve(cli, settings));
     drop(pidfile);
-    exit_code
+    exit_code?
 }
 
 async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
@@ -305,7 +295,9 @@ fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
     // Fails only where a subscriber exists already.
     let _ = match file {
         None => {
-            let subscriber = subscriber.with_writer(LogWriter::stderr(report)).finish();
+            let subscriber = subscriber
+                .with_writer(LogWriter::stderr(CeleryFormat::error))
+                .finish();
             tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
         Some(path) => {
@@ -314,17 +306,13 @@ fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
                 .append(true)
                 .open(path)
                 .with_context(|| format!("cannot write the log file {path}"))?;
-            let subscriber = subscriber.with_writer(LogWriter::new(file, report)).finish();
+            let subscriber = subscriber
+                .with_writer(LogWriter::new(file, CeleryFormat::error))
+                .finish();
             tracing::subscriber::set_global_default(subscriber.with(telemetry::no_wire()))
         }
     };
     Ok(())
-}
-
-/// A line in Celery's format.
-fn report(text: &str) -> String {
-    let now = Timestamp::now().strftime("%Y-%m-%d %H:%M:%S,%3f");
-    format!("[{now}: ERROR/MainProcess] {text}\n")
 }
 
 /// A file with the process id, removed at the end.

@@ -9,14 +9,14 @@ use super::{Abort, CallbackStatus, Cause, Failure, ProxyFailure, TlsFailure};
 const LONGEST: usize = 320;
 
 impl CallbackStatus {
-    /// What went wrong and where, if the receiver has not taken the callback to `url`.
-    pub fn trouble(&self, url: &str) -> Option<String> {
+    /// What went wrong and where, if the receiver has not taken the callback. `url` is asked for where it is the fault.
+    pub fn trouble(&self, url: impl FnOnce() -> String) -> Option<String> {
         match self {
             Self::Response(code) if *code < 400 => None,
             Self::Response(code) => Some(format!("the receiver answered with status {code}")),
             Self::InvalidUrl => Some(format!(
                 "its URL is not valid, so nothing was sent: {}",
-                fault(url)
+                fault(&url())
             )),
             Self::TooManyRedirects => Some("the receiver redirected it more than 30 times".to_owned()),
             Self::Unsendable(_) => Some("its URL, or that of a redirect, cannot be requested".to_owned()),
@@ -107,15 +107,15 @@ mod tests {
         };
         let target = "/verdict?key=secret".to_owned();
         CallbackStatus::Failed(Failure { at, target, cause })
-            .trouble("")
+            .trouble(String::new)
             .unwrap()
     }
 
     #[test]
     fn what_reached_the_receiver_is_no_trouble() {
-        assert_eq!(CallbackStatus::Response(204).trouble(""), None);
-        assert_eq!(CallbackStatus::Response(399).trouble(""), None);
-        let answered = CallbackStatus::Response(501).trouble("");
+        assert_eq!(CallbackStatus::Response(204).trouble(String::new), None);
+        assert_eq!(CallbackStatus::Response(399).trouble(String::new), None);
+        let answered = CallbackStatus::Response(501).trouble(String::new);
         assert_eq!(answered.as_deref(), Some("the receiver answered with status 501"));
     }
 
@@ -148,7 +148,7 @@ mod tests {
             ("http://example.com/?a", "a rule of Python's validators"),
             ("http://my_host.example.com/", "a rule of Python's validators"),
         ] {
-            let text = CallbackStatus::InvalidUrl.trouble(url).unwrap();
+            let text = CallbackStatus::InvalidUrl.trouble(|| url.to_owned()).unwrap();
             assert!(text.contains(words) && !text.contains("secret"), "{url}: {text}");
         }
     }
@@ -166,7 +166,7 @@ mod tests {
         let text = failed("cb.test", Cause::Proxy(ProxyFailure::Tunnel(reason)));
         assert_eq!(text, "cb.test:8443: the proxy refused to connect");
         let url = CallbackStatus::Unsendable("z".repeat(100_000))
-            .trouble("")
+            .trouble(String::new)
             .unwrap();
         assert!(url.len() < 100, "{url}");
     }
