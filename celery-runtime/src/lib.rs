@@ -28,80 +28,61 @@
 )]
 
 #[cfg(feature = "amqp")]
-mod after;
-#[cfg(feature = "amqp")]
 mod amqp;
 #[cfg(feature = "amqp")]
-mod banner;
-#[cfg(feature = "amqp")]
-pub mod broker_look;
-#[cfg(feature = "amqp")]
-mod broker_url;
-#[cfg(feature = "amqp")]
 mod canvas;
-#[cfg(feature = "amqp")]
-mod connection;
-#[cfg(feature = "amqp")]
-mod declaration;
-#[cfg(feature = "amqp")]
-mod delayed_delivery;
-#[cfg(feature = "amqp")]
-mod destination;
-mod exception;
 mod log_format;
-mod nodename;
-mod origin;
+mod node;
 #[cfg(feature = "amqp")]
-mod outbox;
+mod persistence;
 #[cfg(feature = "amqp")]
 mod producer;
 #[cfg(feature = "amqp")]
-mod publisher;
-#[cfg(feature = "amqp")]
-mod queue;
-mod rate_limit;
-mod registry;
-#[cfg(feature = "amqp")]
 mod result_backend;
-mod settlement;
 #[cfg(feature = "amqp")]
 mod shutdown;
-mod strategy;
 mod task;
-mod task_options;
-mod time_limit;
-#[cfg(feature = "amqp")]
-pub mod worker;
+mod worker;
 
 #[cfg(feature = "amqp")]
-pub use banner::banner;
+pub use amqp::broker_look;
 #[cfg(feature = "amqp")]
-pub use broker_url::{BrokerUrl, BrokerUrlError};
+pub use amqp::broker_url::BrokerUrl;
 #[cfg(feature = "amqp")]
-pub use connection::BrokerError;
+pub use amqp::connection::{AmqpError, BrokerError};
 #[cfg(feature = "amqp")]
-pub use destination::Destination;
-pub use exception::Exception;
+pub use amqp::destination::Destination;
+#[cfg(feature = "amqp")]
+pub use amqp::endpoint::BrokerUrlError;
+#[cfg(feature = "amqp")]
+pub use amqp::publisher::PublishError;
+#[cfg(feature = "amqp")]
+pub use amqp::queue::{ExchangeType, Queue};
 pub use log_format::{CeleryFormat, TaskFields};
-pub use nodename::nodename;
-pub use origin::{hostname, sender};
+pub use node::nodename::nodename;
+pub use node::origin::{hostname, sender};
 #[cfg(feature = "amqp")]
 pub use producer::{Producer, ProducerConfig};
-#[cfg(feature = "amqp")]
-pub use publisher::PublishError;
-#[cfg(feature = "amqp")]
-pub use queue::{ExchangeType, Queue};
-pub use rate_limit::{RateLimit, RateLimitError};
-pub use registry::{RegisteredTask, Registry};
 #[cfg(feature = "redis")]
 pub use result_backend::RedisUrl;
 #[cfg(feature = "amqp")]
 pub use result_backend::{ResultBackend, ResultBackendError};
-pub use settlement::Settlement;
 #[cfg(feature = "amqp")]
 pub use shutdown::{Shutdown, ShutdownHandle, Stage};
-pub use strategy::{Disposition, decide};
-pub use task::{DeliveryInfo, Outcome, Request, Retry, TaskError, TaskResult, When};
-pub use task_options::TaskOptions;
+pub use task::exception::Exception;
+pub use task::options::TaskOptions;
+pub use task::outcome::{Outcome, Retry, TaskError, TaskResult, When};
+pub use task::rate_limit::{RateLimit, RateLimitError};
+pub use task::registry::{RegisteredTask, Registry};
+pub use task::request::{DeliveryInfo, Request};
+pub use task::settlement::Settlement;
 #[cfg(feature = "amqp")]
-pub use worker::{Status, Worker, WorkerConfig};
+pub use worker::banner::banner;
+#[cfg(feature = "amqp")]
+pub use worker::config::WorkerConfig;
+pub use worker::report;
+#[cfg(feature = "amqp")]
+pub use worker::status::Status;
+pub use worker::strategy::{Disposition, decide};
+#[cfg(feature = "amqp")]
+pub use worker::supervisor::Worker;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use celery_protocol::TaskCall;
 
-use crate::broker_url::BrokerUrl;
-use crate::destination::Destination;
-use crate::publisher::{PublishError, Publisher, PublisherConfig};
-use crate::queue::Queue;
+use crate::amqp::broker_url::BrokerUrl;
+use crate::amqp::destination::Destination;
+use crate::amqp::publisher::{PublishError, Publisher};
+use crate::amqp::queue::Queue;
+use crate::amqp::session::SessionConfig;
 
 /// Where and how a [`Producer`] publishes.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub struct ProducerConfig {
 #[derive(Clone)]
 pub struct Producer {
     publisher: Publisher,
+    deadline: Duration,
     default: Destination,
 }
 
@@ -34,14 +36,14 @@ impl Producer {
     /// Starts connecting in the background and returns at once.
     pub fn start(config: ProducerConfig) -> Self {
         let queue = Queue::named(config.queue);
-        let publisher = Publisher::start(PublisherConfig {
+        let session = SessionConfig {
             broker: config.broker,
             name: config.name,
             queue: Some(queue.clone()),
-            deadline: config.deadline,
-        });
+        };
         Self {
-            publisher,
+            publisher: Publisher::start(session, config.deadline),
+            deadline: config.deadline,
             default: Destination::queue(queue),
         }
     }
@@ -76,6 +78,6 @@ impl Producer {
 
     /// Closes the connection after what was sent is confirmed or failed, within the deadline of a send.
     pub async fn close(&self) {
-        self.publisher.close().await;
+        self.publisher.close(self.deadline).await;
     }
 }

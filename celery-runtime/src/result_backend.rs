@@ -1,12 +1,15 @@
 //! Where results go (`--result-backend`, `RESULT_BACKEND`), so that `AsyncResult.get()` in Python answers.
 
+mod backend;
 mod child;
 #[cfg_attr(
     not(feature = "redis"),
     expect(dead_code, reason = "chords are counted in Redis")
 )]
 mod chord;
+mod error;
 mod exception_info;
+mod failed_chain;
 mod meta;
 mod record;
 #[cfg(feature = "redis")]
@@ -18,123 +21,10 @@ mod redis_url;
 mod results;
 mod rpc_results;
 
-use std::fmt;
-use std::str::FromStr;
-
+pub use self::backend::ResultBackend;
 pub(crate) use self::child::Child;
 pub(crate) use self::chord::{Broken, Join};
+pub use self::error::ResultBackendError;
 #[cfg(feature = "redis")]
 pub use self::redis_url::RedisUrl;
 pub(crate) use self::results::Results;
-
-/// Where the worker puts states and results of tasks, unless they ignore their result. It must be the backend of the
-/// programs that wait for them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ResultBackend {
-    /// Nowhere, Celery's default: `disabled://`.
-    #[default]
-    None,
-    /// Redis, under Celery's keys; also counts chords together with Python workers.
-    #[cfg(feature = "redis")]
-    Redis(RedisUrl),
-    /// A message to the caller's reply queue. Like Celery's, this one knows no chords.
-    Rpc,
-}
-
-/// Why a text names no result backend. Never contains the text itself, which may hold a password.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum ResultBackendError {
-    /// A backend that Celery has and this worker has not.
-    #[error(
-        "the result backend `{0}` is not supported; only redis://[:password@]host[:port]/db, rpc:// and disabled:// are"
-    )]
-    Unknown(String),
-    /// Redis was left out of this build.
-    #[error(
-        "this program was built without Redis as a result backend (cargo feature `redis` of celery-runtime)"
-    )]
-    WithoutRedis,
-    /// TLS to Redis.
-    #[error("TLS to Redis (rediss://, ssl_… options) is not supported by the result backend; write redis://")]
-    Tls,
-    /// The port is no number from 1 to 65535.
-    #[error("the port in the result backend's URL is not a number from 1 to 65535")]
-    Port,
-    /// The database is no number.
-    #[error("the database in the result backend's URL is not a number from 0; write redis://host:6379/0")]
-    Database,
-    /// A percent escape that is not UTF-8 when decoded.
-    #[error("the {0} in the result backend's URL is not UTF-8 once its percent escapes are decoded")]
-    Escape(&'static str),
-    /// An opening bracket of an IPv6 address without its closing one.
-    #[error("the host in the result backend's URL has an opening bracket without a closing one")]
-    Host,
-}
-
-impl FromStr for ResultBackend {
-    type Err = ResultBackendError;
-
-    /// Reads what Celery reads: a URL, or the scheme alone. Empty is none.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let scheme = text.split_once("://").map_or(text, |(scheme, _)| scheme);
-        match scheme {
-            "" | "disabled" => Ok(Self::None),
-            "rpc" => Ok(Self::Rpc),
-            "rediss" => Err(ResultBackendError::Tls),
-            #[cfg(feature = "redis")]
-            "redis" => text.parse().map(Self::Redis),
-            #[cfg(not(feature = "redis"))]
-            "redis" => Err(ResultBackendError::WithoutRedis),
-            other => {
-                // Without `://` it may be anything, a password included.
-                let known = text.contains("://");
-                let name = if known { other } else { "…" };
-                Err(ResultBackendError::Unknown(name.to_owned()))
-            }
-        }
-    }
-}
-
-impl fmt::Display for ResultBackend {
-    /// As the banner's `results` line shows it (contract E.6), without the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("disabled://"),
-            #[cfg(feature = "redis")]
-            Self::Redis(url) => url.fmt(f),
-            Self::Rpc => f.write_str("rpc://"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn backends_are_named_as_celery_names_them() {
-        for (text, shown) in [
-            ("", "disabled://"),
-            ("disabled", "disabled://"),
-            ("disabled://", "disabled://"),
-            ("rpc", "rpc://"),
-            ("rpc://", "rpc://"),
-            ("rpc://host", "rpc://"),
-        ] {
-            let backend: ResultBackend = text.parse().unwrap();
-            assert_eq!(backend.to_string(), shown, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn refusals_say_what_is_supported_and_keep_the_secret() {
-        let refused = |text: &str| text.parse::<ResultBackend>().unwrap_err().to_string();
-        assert_eq!(
-            refused("db+postgresql://u:secret@h/d"),
-            "the result backend `db+postgresql` is not supported; only redis://[:password@]host[:port]/db, rpc:// \
-             and disabled:// are"
-        );
-        assert!(refused("rediss://:secret@h").starts_with("TLS to Redis"));
-        assert!(!refused("u:secret@h").contains("secret"));
-    }
-}

@@ -20,7 +20,7 @@ pub enum Stage {
 
 /// Tells a worker when to stop.
 pub struct Shutdown {
-    state: watch::Receiver<State>,
+    state: watch::Receiver<Reached>,
     handle: ShutdownHandle,
     signals: JoinSet<()>,
 }
@@ -28,16 +28,17 @@ pub struct Shutdown {
 /// Stops a worker from within the program.
 #[derive(Debug, Clone)]
 pub struct ShutdownHandle {
-    state: watch::Sender<State>,
+    state: watch::Sender<Reached>,
 }
 
+/// The stage that was reached, and what the first signal made the exit code.
 #[derive(Debug, Clone, Copy)]
-struct State {
+struct Reached {
     stage: Stage,
     exit_code: u8,
 }
 
-const RUNNING: State = State {
+const RUNNING: Reached = Reached {
     stage: Stage::Running,
     exit_code: 0,
 };

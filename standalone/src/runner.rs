@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use celery_protocol::TaskMessage;
-use celery_runtime::{Disposition, Outcome, RegisteredTask, Registry, Request, Settlement, decide};
+use celery_runtime::{
+    DeliveryInfo, Disposition, Outcome, RegisteredTask, Registry, Request, Settlement, decide, report,
+};
 use explain::explain;
 use jiff::Timestamp;
 use service_kit::admin::Part;
@@ -125,9 +126,9 @@ impl Runner {
             Ok(message) => message,
             Err(error) => return self.set_aside(id, format!("the row cannot be read: {error}")),
         };
-        match decide(message, &self.registry, now) {
-            Disposition::Start(message, task) => {
-                let request = Request::new(*message, id <= self.found);
+        let info = Arc::new(DeliveryInfo::from_queue("celery", id <= self.found));
+        match decide(message, info, &self.registry, now) {
+            Disposition::Start(request, task) => {
                 let span = tracing::info_span!(parent: None, "task", task.id = request.id());
                 let run = run(self.queue.clone(), id, task, request);
                 self.running.spawn(run.instrument(span));
@@ -136,8 +137,8 @@ impl Runner {
                 let wait = Duration::try_from(eta.duration_since(now)).unwrap_or_default();
                 self.held.spawn(due(self.queue.clone(), id, wait));
             }
-            Disposition::Expired(message) => {
-                tracing::info!("Discarding revoked task: {}", shown(&message));
+            Disposition::Expired(request) => {
+                report::discarded(&request);
                 self.running
                     .spawn(remove(self.queue.clone(), id, Removal::Delete));
             }
@@ -181,8 +182,15 @@ async fn due(queue: Queue, id: RowId, wait: Duration) -> Option<Waiting> {
 async fn run(queue: Queue, id: RowId, task: Arc<RegisteredTask>, request: Request) {
     let started = Instant::now();
     let outcome = task.run(request.clone()).await;
-    log_end(&request, &outcome, started.elapsed());
-    remove(queue, id, removal(&outcome)).await;
+    if let Outcome::Retried { .. } = outcome {
+        tracing::error!(
+            "Task {} asked for a retry, which standalone does not do",
+            request.shown()
+        );
+    } else {
+        report::ended(&task, &request, &outcome, started.elapsed());
+    }
+    remove(queue, id, removal(&task, &outcome)).await;
 }
 
 async fn remove(queue: Queue, id: RowId, removal: Removal) {
@@ -193,11 +201,11 @@ async fn remove(queue: Queue, id: RowId, removal: Removal) {
 }
 
 /// What becomes of a message after its run, as RabbitMQ would be told.
-fn removal(outcome: &Outcome) -> Removal {
+fn removal(task: &RegisteredTask, outcome: &Outcome) -> Removal {
     if let Outcome::Retried { .. } = outcome {
         return Removal::SetAside("its task asked for a retry, which standalone does not do".to_owned());
     }
-    match Settlement::of(outcome) {
+    match task.settlement(outcome) {
         Settlement::Ack => Removal::Delete,
         Settlement::Reject { requeue: true } => Removal::Requeue,
         Settlement::Reject { requeue: false } => {
@@ -209,32 +217,6 @@ fn removal(outcome: &Outcome) -> Removal {
             Removal::SetAside(format!("its task rejected it: {reason}"))
         }
     }
-}
-
-/// Celery's lines (contract E.6).
-fn log_end(request: &Request, outcome: &Outcome, runtime: Duration) {
-    let task = shown(request.message());
-    match outcome {
-        Outcome::Succeeded(_) => tracing::info!("Task {task} succeeded in {:.4}s", runtime.as_secs_f64()),
-        Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
-        // Said when it happened.
-        Outcome::TimedOut(_) => {}
-        Outcome::Retried { .. } => {
-            tracing::error!("Task {task} asked for a retry, which standalone does not do");
-        }
-        Outcome::Ignored => tracing::info!("Task {task} ignored"),
-        Outcome::Rejected { requeue, reason } => {
-            tracing::warn!("Task {task} reject requeue={requeue}: {reason}");
-        }
-    }
-}
-
-fn shown(message: &TaskMessage) -> String {
-    format!(
-        "{}[{}]",
-        message.shadow.as_deref().unwrap_or(&message.task),
-        message.id
-    )
 }
 
 /// Tries until the database does it: a disk may have room again. Says once that it does not.

@@ -3,8 +3,10 @@
 
 use celery_protocol::{Dict, Signature, TaskCall, Value};
 
-use super::signature::{Shape, Sig, list};
-use super::{CanvasError, Run};
+use super::draft::Draft;
+use super::error::CanvasError;
+use super::options::list;
+use super::signature::{Shape, Sig};
 
 /// How many groups, chains and chords may stand within each other, the steps of a chain counted as if they did:
 /// a group with a step behind it becomes a chord around the rest of the chain.
@@ -23,37 +25,48 @@ const VALUE: usize = 64;
 /// What a message weighs besides its arguments.
 const MESSAGE: usize = 1024;
 
-/// That a received signature is not nested too deep to be read; before anything else is done with it.
-pub(super) fn check_depth(signature: &Dict) -> Result<(), CanvasError> {
+/// Reads a received signature with all that is in it, within its bounds.
+pub(super) fn read(signature: &Signature) -> Result<Sig, CanvasError> {
+    check_depth(signature.as_dict())?;
+    let sig = Sig::read_dict(signature.as_dict())?;
+    check(&sig)?;
+    Ok(sig)
+}
+
+/// Checks that a received signature is not nested too deep to be read, before anything else is done with it.
+fn check_depth(signature: &Dict) -> Result<(), CanvasError> {
     if depth_of_dict(signature) > MAX_DEPTH {
         return Err(CanvasError::TooDeep { levels: MAX_DEPTH });
     }
     Ok(())
 }
 
-/// That a signature can be handled: each level of its shapes is copied with all that is in it.
-pub(super) fn check(sig: &Sig) -> Result<(), CanvasError> {
+/// Checks that a signature can be handled: each level of its shapes is copied with all that is in it.
+fn check(sig: &Sig) -> Result<(), CanvasError> {
     let levels = nesting(sig);
     if levels > MAX_NESTING {
-        return Err(CanvasError::TooNested { levels });
+        return Err(CanvasError::TooNested {
+            levels,
+            most: MAX_NESTING,
+        });
     }
     fits(weight_of_sig(sig).saturating_mul(levels.max(1)))?;
     fits(errbacks_in_bodies(sig))
 }
 
-/// That what is about to be copied `times` times is not too much.
+/// Checks that what is about to be copied `times` times is not too much.
 pub(super) fn check_copies(value: &Value, times: usize) -> Result<(), CanvasError> {
     fits(weight(value).saturating_mul(times))
 }
 
 fn fits(weight: usize) -> Result<(), CanvasError> {
     if weight > MAX_WEIGHT {
-        return Err(CanvasError::TooLarge);
+        return Err(CanvasError::TooLarge { most: MAX_WEIGHT });
     }
     Ok(())
 }
 
-impl Run<'_> {
+impl Draft<'_> {
     /// Counts a message of the plan.
     pub(super) fn add_weight(&mut self, call: &TaskCall) -> Result<(), CanvasError> {
         let embed = &call.embed;

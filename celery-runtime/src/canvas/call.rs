@@ -2,12 +2,15 @@
 
 use celery_protocol::{Compression, Dict, Embed, Signature, TaskCall, Value, iso8601, saferepr};
 
+use super::context::Canvas;
+use super::error::CanvasError;
 use super::field::{field, table};
-use super::signature::{Args, list};
-use super::{Canvas, CanvasError, Publication, new_id, text};
-use crate::delayed_delivery;
-use crate::destination::RouteOptions;
-use crate::task_options::TaskOptions;
+use super::options::{list, text};
+use super::plan::{Publication, new_id};
+use super::signature::Args;
+use crate::amqp::delayed_delivery;
+use crate::amqp::destination::{Destination, RouteOptions};
+use crate::task::options::TaskOptions;
 
 impl Canvas<'_> {
     /// The message of a task with these arguments and options, and where it goes.
@@ -91,7 +94,7 @@ impl Canvas<'_> {
     }
 
     /// Where it goes, by way of native delayed delivery where the queue is one for it (contract E.4).
-    fn destination(&self, call: &TaskCall, options: &Dict) -> Result<crate::Destination, CanvasError> {
+    fn destination(&self, call: &TaskCall, options: &Dict) -> Result<Destination, CanvasError> {
         let name = |name: &str| match options.get(name) {
             None | Some(Value::None) => Ok(None),
             Some(value) => match value.as_str() {

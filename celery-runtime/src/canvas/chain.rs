@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 
 use celery_protocol::{Dict, Value};
 
+use super::bounds;
+use super::draft::Draft;
+use super::error::CanvasError;
 use super::freeze::Frozen;
-use super::signature::{Shape, Sig, list};
-use super::{CanvasError, Child, Run, bounds, merge};
+use super::options::{list, merge};
+use super::signature::{Shape, Sig};
+use crate::result_backend::Child;
 
-impl Run<'_> {
+impl Draft<'_> {
     /// `chain.apply_async`: the first step is sent, the others go with it. Options go to the first step alone.
     pub(super) fn apply_chain(
         &mut self,

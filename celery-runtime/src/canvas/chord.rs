@@ -2,11 +2,16 @@
 
 use celery_protocol::{Dict, Value};
 
+use super::bounds;
+use super::draft::Draft;
+use super::error::CanvasError;
 use super::freeze::Frozen;
-use super::signature::{Chord, Shape, Sig, list};
-use super::{CanvasError, Child, Run, bounds, merge, new_id, text};
+use super::options::{list, merge, text};
+use super::plan::new_id;
+use super::signature::{Chord, Shape, Sig};
+use crate::result_backend::Child;
 
-impl Run<'_> {
+impl Draft<'_> {
     /// `chord.apply_async` and `chord.run`: the header is sent as a group whose tasks carry the body.
     pub(super) fn apply_chord(
         &mut self,

@@ -2,8 +2,11 @@
 
 use celery_protocol::{Dict, Value};
 
+use super::draft::Draft;
+use super::options::text;
+use super::plan::new_id;
 use super::signature::{Shape, Sig};
-use super::{Child, Run, new_id, text};
+use crate::result_backend::Child;
 
 /// What a signature is frozen with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,7 +18,7 @@ pub(super) struct Frozen<'f> {
     pub(super) group_index: Option<usize>,
 }
 
-impl Run<'_> {
+impl Draft<'_> {
     /// `freeze`: which result it will have.
     pub(super) fn freeze(&self, sig: &mut Sig, frozen: Frozen<'_>) -> Child {
         match &sig.shape {

@@ -2,11 +2,15 @@
 
 use celery_protocol::{Dict, Value};
 
+use super::draft::Draft;
+use super::error::CanvasError;
 use super::freeze::Frozen;
+use super::options::text;
+use super::plan::{Step, new_id};
 use super::signature::{Shape, Sig};
-use super::{CanvasError, Child, Run, Step, new_id, text};
+use crate::result_backend::Child;
 
-impl Run<'_> {
+impl Draft<'_> {
     /// `group.apply_async`. The group's options go over those of its tasks.
     pub(super) fn apply_group(
         &mut self,

@@ -3,10 +3,12 @@
 use celery_protocol::{FieldTable, FieldValue, IsoTime, TaskCall};
 
 use super::call::set_expires_at;
-use super::{Canvas, Publication};
-use crate::delayed_delivery;
-use crate::destination::{Destination, RouteOptions};
-use crate::task::{DeliveryInfo, When};
+use super::context::Canvas;
+use super::plan::Publication;
+use crate::amqp::delayed_delivery;
+use crate::amqp::destination::{Destination, RouteOptions};
+use crate::task::outcome::When;
+use crate::task::request::DeliveryInfo;
 
 /// Headers that the message is made anew from; the others are the caller's own.
 const OWN_HEADERS: [&str; 34] = [

@@ -1,23 +1,11 @@
 //! A signature on its way to being sent: Celery's `Signature`, `group`, `chain` and `chord`.
 
-use celery_protocol::{Dict, Signature, Value};
+use celery_protocol::{Dict, Value};
 
-use super::{CanvasError, bounds};
+use super::error::CanvasError;
 
 /// Options that a signature keeps whatever it is sent with: to change them would stall what waits for it.
 const KEPT: [&str; 2] = ["group_id", "stamped_headers"];
-
-/// Options of a chain that its run takes for itself; the others go to its first task.
-const RUN_OPTIONS: [&str; 8] = [
-    "chord",
-    "group_id",
-    "group_index",
-    "link",
-    "link_error",
-    "parent_id",
-    "root_id",
-    "task_id",
-];
 
 /// A task, or tasks in one of Celery's shapes.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,20 +46,12 @@ pub(super) struct Chord {
 }
 
 impl Sig {
-    /// Reads a received signature with all that is in it, within its bounds.
-    pub(super) fn read(signature: &Signature) -> Result<Self, CanvasError> {
-        bounds::check_depth(signature.as_dict())?;
-        let sig = Self::read_dict(signature.as_dict())?;
-        bounds::check(&sig)?;
-        Ok(sig)
-    }
-
     fn read_value(value: &Value) -> Result<Self, CanvasError> {
         let dict = value.as_dict();
         Self::read_dict(dict.ok_or_else(|| CanvasError::malformed("a signature is no object"))?)
     }
 
-    fn read_dict(dict: &Dict) -> Result<Self, CanvasError> {
+    pub(super) fn read_dict(dict: &Dict) -> Result<Self, CanvasError> {
         let Some(task) = dict.get("task").and_then(Value::as_str) else {
             return Err(CanvasError::malformed("a signature names no task"));
         };
@@ -234,91 +214,6 @@ impl Sig {
             _ => self,
         }
     }
-
-    /// A chord whose body is a chain that begins with a task is that chord with the task alone as its body, and the
-    /// rest of the chain after it; otherwise every task of the header would carry the rest.
-    pub(super) fn unrolled_body(&self) -> Option<Vec<Sig>> {
-        let Shape::Chord(chord) = &self.shape else {
-            return None;
-        };
-        let Shape::Chain(steps) = &chord.body.shape else {
-            return None;
-        };
-        let first = steps.first()?;
-        if matches!(first.shape, Shape::Group(_)) {
-            return None;
-        }
-        let options: Dict = chord
-            .body
-            .options
-            .iter()
-            .filter(|(name, _)| !RUN_OPTIONS.contains(&name.to_string_lossy().as_ref()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let mut steps: Vec<Sig> = steps.iter().map(|step| step.clone_with(&[])).collect();
-        if let Some(last) = steps.last_mut() {
-            for link in list(chord.body.options.get("link")) {
-                last.append_option("link", link);
-            }
-        }
-        for errback in list(chord.body.options.get("link_error")) {
-            for step in &mut steps {
-                step.append_option("link_error", errback.clone());
-            }
-        }
-        let mut body = steps.remove(0);
-        body.options = body.merged_options(&options);
-        let mut head = self.clone();
-        if let Shape::Chord(chord) = &mut head.shape {
-            chord.body = body;
-        }
-        steps.insert(0, head);
-        Some(steps)
-    }
-
-    /// Adds to an option that is a list, unless it is there.
-    pub(super) fn append_option(&mut self, name: &str, value: Value) {
-        let mut items = list(self.options.get(name));
-        if !items.contains(&value) {
-            items.push(value);
-        }
-        self.options.insert(name, Value::List(items));
-    }
-
-    /// `link`: where a result goes to. In a group to its first task, without the result; in a chord to its body.
-    pub(super) fn link(&mut self, callback: Value) {
-        match &mut self.shape {
-            Shape::Group(tasks) => {
-                if let Some(first) = tasks.first_mut() {
-                    let mut callback = callback;
-                    if let Value::Dict(dict) = &mut callback {
-                        dict.insert("immutable", Value::Bool(true));
-                    }
-                    first.link(callback);
-                } else {
-                    self.append_option("link", callback);
-                }
-            }
-            Shape::Chord(chord) => chord.body.link(callback),
-            Shape::Task | Shape::Chain(_) => self.append_option("link", callback),
-        }
-    }
-
-    /// `_link_error_to_body_tasks`: where a failure goes to, in the body of a chord.
-    pub(super) fn link_error(&mut self, errback: &Value, runs_as_group: bool) {
-        let own = runs_as_group && self.options.get("link_error").is_some_and(|own| !own.is_none());
-        match &mut self.shape {
-            Shape::Group(tasks) if !own => {
-                for task in tasks {
-                    task.link_error(errback, false);
-                }
-            }
-            Shape::Chord(chord) => chord.body.link_error(errback, true),
-            Shape::Group(_) | Shape::Task | Shape::Chain(_) => {
-                self.append_option("link_error", errback.clone());
-            }
-        }
-    }
 }
 
 impl Chord {
@@ -361,14 +256,5 @@ fn read_tasks(tasks: Option<&Value>) -> Result<Vec<Sig>, CanvasError> {
         _ => Err(CanvasError::malformed(
             "a group, chain or chord has no list of tasks",
         )),
-    }
-}
-
-/// Celery's `maybe_list`: one thing is a list of it.
-pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
-    match value {
-        None | Some(Value::None) => Vec::new(),
-        Some(Value::List(items) | Value::Tuple(items)) => items.clone(),
-        Some(one) => vec![one.clone()],
     }
 }

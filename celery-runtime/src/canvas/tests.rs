@@ -8,12 +8,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use celery_protocol::{Incoming, Message, Properties, json};
+use celery_protocol::{Incoming, Message, Properties, Sender, Signature, TaskMessage, Value, json};
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::queue::{ExchangeType, Queue};
-use crate::task_options::TaskOptions;
+use crate::amqp::destination::Routes;
+use crate::amqp::queue::{ExchangeType, Queue};
+use crate::result_backend::Child;
+use crate::task::options::TaskOptions;
+use crate::task::outcome::When;
+use crate::task::registry::Registry;
+use crate::task::request::DeliveryInfo;
 
 fn golden(file: &str) -> Json {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/celery");

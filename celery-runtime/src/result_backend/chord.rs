@@ -1,13 +1,10 @@
 //! Chords: a header of tasks, and a body that runs with their results. The last header task to return sends the body.
 
-use std::collections::VecDeque;
-
 use celery_protocol::{Signature, TaskMessage, Value};
 use uuid::Uuid;
 
 use super::exception_info;
-use super::meta::Identity;
-use crate::exception::Exception;
+use crate::task::exception::Exception;
 
 /// A task of a chord's header that has returned.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,41 +184,6 @@ impl Broken {
     }
 }
 
-/// A step of a chain that fails because one before it has.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Step {
-    /// `None`: it has no result of its own.
-    pub(crate) task: Option<Identity>,
-    /// Where it belongs to a chord's header.
-    pub(crate) part: Option<Part>,
-}
-
-/// The steps of a chain that fail with it, a chord's body among them (`celery/backends/base.py: _fail_chain`).
-pub(crate) fn steps(chain: &[Signature]) -> Vec<Step> {
-    let mut left: VecDeque<Signature> = chain.iter().cloned().collect();
-    let mut steps = Vec::new();
-    while let Some(step) = left.pop_front() {
-        let text = |name| step.option(name).and_then(Value::as_str).map(str::to_owned);
-        let task = not_empty(text("task_id")).map(|id| Identity {
-            id,
-            group: text("group_id"),
-            parent: text("parent_id"),
-            reply_to: text("reply_to"),
-            correlation_id: text("correlation_id"),
-        });
-        if step.subtask_type() == Some("chord")
-            && let Some(body) = step.kwarg("body").cloned().and_then(Signature::from_value)
-        {
-            left.push_back(body);
-        }
-        steps.push(Step {
-            task,
-            part: Part::of_step(&step),
-        });
-    }
-    steps
-}
-
 /// The id of a signature's result, and the errbacks that are linked to it: a chord's are its body's.
 fn result_of(signature: &Signature) -> (Option<String>, Vec<Signature>) {
     let (mut current, mut errbacks) = (signature.clone(), Vec::new());
@@ -277,102 +239,9 @@ fn task_id(signature: &Signature) -> Option<String> {
     )
 }
 
-fn not_empty(text: Option<String>) -> Option<String> {
+pub(super) fn not_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
-mod tests {
-    use celery_protocol::json;
-
-    use super::*;
-
-    fn signature(text: &str) -> Signature {
-        Signature::from_value(json::parse(text.as_bytes()).unwrap()).unwrap()
-    }
-
-    fn parts(text: &str) -> Vec<Value> {
-        json::parse(text.as_bytes()).unwrap().as_list().unwrap().to_vec()
-    }
-
-    #[test]
-    fn parts_join_in_their_order_or_break_the_chord() {
-        let results = Part::unpack(parts(r#"[[1, "a", "SUCCESS", 3], [1, "b", "SUCCESS", null]]"#));
-        assert_eq!(results, Ok(Value::List(vec![Value::from(3), Value::None])));
-        let failed = r#"{"exc_type": "ValueError", "exc_message": ["x"], "exc_module": "builtins"}"#;
-        let (message, cause) = Part::unpack(parts(&format!(
-            r#"[[1, "a", "SUCCESS", 3], [1, "b", "FAILURE", {failed}]]"#
-        )))
-        .unwrap_err();
-        assert_eq!(message, "Dependency b raised ValueError('x')");
-        assert_eq!(cause.map(|cause| json::to_json(&cause)).as_deref(), Some(failed));
-        assert!(Part::unpack(parts(r#"[[1, "a"]]"#)).is_err());
-        assert!(Part::unpack(parts("[7]")).is_err());
-    }
-
-    #[test]
-    fn a_chains_steps_fail_with_it() {
-        let chain = [
-            signature(
-                r#"{"task": "demo.last", "args": [], "kwargs": {}, "subtask_type": null, "immutable": false,
-                    "options": {"task_id": "last", "group_id": "g", "group_index": 2, "reply_to": "q",
-                                "chord": {"task": "demo.body", "options": {"task_id": "body"}}}}"#,
-            ),
-            signature(
-                r#"{"task": "celery.chord", "subtask_type": "chord", "options": {},
-                    "kwargs": {"header": [], "body": {"task": "demo.inner", "options": {"task_id": "inner"}}}}"#,
-            ),
-        ];
-        let steps = steps(&chain);
-        let ids: Vec<_> = steps
-            .iter()
-            .map(|step| step.task.as_ref().map(|task| task.id.as_str()))
-            .collect();
-        assert_eq!(ids, [Some("last"), None, Some("inner")]);
-        let last = steps[0].task.as_ref().unwrap();
-        assert_eq!(
-            (last.group.as_deref(), last.reply_to.as_deref()),
-            (Some("g"), Some("q"))
-        );
-        let part = steps[0].part.as_ref().unwrap();
-        assert_eq!(
-            (part.group.as_str(), part.id.as_str(), part.score().as_str()),
-            ("g", "last", "2")
-        );
-        assert_eq!(part.body.task(), "demo.body");
-        assert!(steps[1].part.is_none() && steps[2].part.is_none());
-    }
-
-    #[test]
-    fn a_body_fails_and_of_a_group_each_task() {
-        let failed = |body: &str| {
-            let broken = Broken::new(
-                "g",
-                &signature(body),
-                "Dependency a raised E()".to_owned(),
-                Some(Value::from(1)),
-            );
-            let failed = broken.failed();
-            let shown: Vec<(String, usize)> = failed
-                .into_iter()
-                .map(|failed| (failed.id, failed.errbacks.len()))
-                .collect();
-            (shown, broken.result() == Value::from(1))
-        };
-        let one =
-            r#"{"task": "demo.body", "options": {"task_id": "b", "link_error": [{"task": "demo.err"}]}}"#;
-        assert_eq!(failed(one), (vec![("b".to_owned(), 1)], false));
-        let without_id = failed(r#"{"task": "demo.body", "options": {}}"#).0;
-        assert!(matches!(without_id.as_slice(), [(id, 0)] if id.parse::<Uuid>().is_ok()));
-        let chain = r#"{"task": "celery.chain", "subtask_type": "chain", "options": {"task_id": "z"},
-                        "kwargs": {"tasks": [{"task": "demo.a", "options": {"task_id": "x"}},
-                                             {"task": "demo.b", "options": {"task_id": "y"}}]}}"#;
-        let group = format!(
-            r#"{{"task": "celery.group", "subtask_type": "group",
-                 "options": {{"task_id": "g", "link_error": [{{"task": "demo.err"}}]}},
-                 "kwargs": {{"tasks": [{one}, {chain}]}}}}"#
-        );
-        let expected = vec![("b".to_owned(), 1), ("y".to_owned(), 1), ("g".to_owned(), 0)];
-        assert_eq!(failed(&group), (expected, true));
-    }
-}
+mod tests;

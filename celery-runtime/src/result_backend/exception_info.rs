@@ -2,7 +2,7 @@
 
 use celery_protocol::{Dict, Value};
 
-use crate::exception::Exception;
+use crate::task::exception::Exception;
 
 /// Python's own exceptions, those that end a program left out.
 const BUILTINS: &[&str] = &[

@@ -5,9 +5,9 @@ use celery_protocol::{Dict, TaskMessage, Value};
 
 use super::exception_info;
 use super::meta::State;
-use crate::exception::Exception;
-use crate::task::{Outcome, When};
-use crate::task_options::TaskOptions;
+use crate::task::exception::Exception;
+use crate::task::options::TaskOptions;
+use crate::task::outcome::{Outcome, When};
 
 /// A state with its result and traceback.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,15 +1,16 @@
 //! Results in Redis, under Celery's keys (`celery/backends/redis.py`).
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use celery_protocol::{Value, json};
+use explain::explain;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult};
 
 use super::redis_url::RedisUrl;
+use crate::persistence::Persistence;
 
 /// How long connecting and each answer may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -21,18 +22,14 @@ const DEADLINE: Duration = Duration::from_secs(6);
 /// How long sent bytes may stay unacknowledged before a connection counts as dead.
 const DEAD_PEER: Duration = Duration::from_secs(3);
 
-/// Between two attempts: at first, and at most.
-const WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-
 /// How long results are kept: Celery's `result_expires`, one day.
 pub(super) const EXPIRES: u64 = 86_400;
 
-/// A Redis that is asked until it answers: whoever does not want to wait any longer drops the future. Trouble is said
-/// once, and its end once.
+/// A Redis that is asked until it answers: whoever does not want to wait any longer drops the future.
 pub(crate) struct RedisResults {
     url: RedisUrl,
     connection: OnceLock<ConnectionManager>,
-    in_trouble: AtomicBool,
+    persistence: Persistence,
 }
 
 /// The server has an answer that will not change: what stands under the key is not Celery's.
@@ -40,13 +37,26 @@ pub(crate) struct RedisResults {
 #[error("Redis has something else under the key")]
 pub(super) struct WrongType(#[source] RedisError);
 
+/// Why one attempt has brought no answer.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Redis(RedisError),
+    #[error("no answer within {} s", DEADLINE.as_secs())]
+    Silent,
+}
+
 impl RedisResults {
     /// Connects on first use.
     pub(crate) fn new(url: RedisUrl) -> Self {
         Self {
+            persistence: Persistence::new(
+                format!("results cannot be stored in {url}"),
+                "messages stay unacked until it answers",
+                format!("results are stored in {url} again"),
+            ),
             url,
             connection: OnceLock::new(),
-            in_trouble: AtomicBool::new(false),
         }
     }
 
@@ -65,7 +75,7 @@ impl RedisResults {
             .publish(&key, meta)
             .ignore();
         if let Err(error) = self.ask::<()>(&commands).await {
-            tracing::error!("the result of task {id} is lost: {error}");
+            tracing::error!("the result of task {id} is lost: {}", explain(&error));
         }
     }
 
@@ -93,22 +103,17 @@ impl RedisResults {
 
     /// Asks until there is an answer.
     pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, WrongType> {
-        let mut wait = WAIT.0;
-        loop {
-            let attempt = async { commands.query_async(&mut self.connection()?).await };
-            let trouble = match tokio::time::timeout(DEADLINE, attempt).await {
-                Ok(Ok(answer)) => {
-                    self.answered();
-                    return Ok(answer);
-                }
-                Ok(Err(error)) if is_wrong_type(&error) => return Err(WrongType(error)),
-                Ok(Err(error)) => error.to_string(),
-                Err(_elapsed) => format!("no answer within {} s", DEADLINE.as_secs()),
-            };
-            self.say(&trouble);
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(WAIT.1);
-        }
+        let attempt = || async {
+            let asked = async { commands.query_async(&mut self.connection()?).await };
+            match tokio::time::timeout(DEADLINE, asked).await {
+                // An answer, even one that will not change.
+                Ok(Err(error)) if is_wrong_type(&error) => Ok(Err(WrongType(error))),
+                Ok(Err(error)) => Err(NoAnswer::Redis(error)),
+                Ok(Ok(answer)) => Ok(Ok(answer)),
+                Err(_elapsed) => Err(NoAnswer::Silent),
+            }
+        };
+        self.persistence.forever(attempt).await
     }
 
     fn connection(&self) -> RedisResult<ConnectionManager> {
@@ -126,21 +131,6 @@ impl RedisResults {
             .set_number_of_retries(0);
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         Ok(self.connection.get_or_init(|| connection).clone())
-    }
-
-    fn say(&self, trouble: &str) {
-        if !self.in_trouble.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                "results cannot be stored in {}: {trouble}. Trying on; messages stay unacked until it answers",
-                self.url
-            );
-        }
-    }
-
-    fn answered(&self) {
-        if self.in_trouble.swap(false, Ordering::Relaxed) {
-            tracing::info!("results are stored in {} again", self.url);
-        }
     }
 }
 

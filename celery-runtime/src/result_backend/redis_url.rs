@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use redis::io::tcp::TcpSettings;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisResult};
 
-use super::ResultBackendError;
+use super::error::ResultBackendError;
 
 const PORT: u16 = 6379;
 

@@ -3,17 +3,19 @@
 use celery_protocol::{Incoming, Signature, TaskMessage, Value};
 use jiff::Timestamp;
 
-use super::ResultBackend;
+use super::backend::ResultBackend;
 use super::child::Child;
-use super::chord::{self, Broken, Claim, Failed, Join, Part};
+use super::chord::{Broken, Claim, Failed, Join, Part};
+use super::failed_chain;
 use super::meta::{Identity, Meta, State};
 use super::record::Record;
 #[cfg(feature = "redis")]
 use super::redis_results::RedisResults;
 use super::rpc_results::RpcResults;
-use crate::publisher::Publisher;
-use crate::task::{Outcome, Request};
-use crate::task_options::TaskOptions;
+use crate::amqp::publisher::Publisher;
+use crate::task::options::TaskOptions;
+use crate::task::outcome::Outcome;
+use crate::task::request::Request;
 
 /// Where results go. Nothing here fails: what cannot be stored is tried again until it can, within the run that it
 /// belongs to, so that its message stays unacked; a cold shutdown drops both.
@@ -127,7 +129,7 @@ impl Results {
     /// The steps of a chain fail with the one before them; that of a chord counts as returned, unless it was before.
     async fn fail_chain(&self, chain: &[Signature], record: &Record, store: bool) -> Vec<Join> {
         let mut joins = Vec::new();
-        for step in chord::steps(chain) {
+        for step in failed_chain::steps(chain) {
             let returned = match (&step.part, &step.task) {
                 (Some(part), Some(task)) if !self.has_failed(&task.id).await => Some(part),
                 (Some(part), None) => Some(part),

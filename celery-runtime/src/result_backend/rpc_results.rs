@@ -1,28 +1,28 @@
 //! `rpc://`: results as messages to the caller's reply queue (`celery/backends/rpc.py`).
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use celery_protocol::{FieldTable, Message, Properties};
+use explain::explain;
 
 use super::meta::Identity;
-use crate::destination::Destination;
-use crate::publisher::Publisher;
+use crate::amqp::destination::Destination;
+use crate::amqp::publisher::{PublishError, Publisher};
+use crate::persistence::Persistence;
 
-/// Between two attempts: at first, and at most.
-const WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-
-/// Replies that are sent until the broker holds them. Trouble is said once, and its end once.
+/// Replies that are sent until the broker holds them.
 pub(crate) struct RpcResults {
     publisher: Publisher,
-    in_trouble: AtomicBool,
+    persistence: Persistence,
 }
 
 impl RpcResults {
     pub(crate) fn new(publisher: Publisher) -> Self {
         Self {
             publisher,
-            in_trouble: AtomicBool::new(false),
+            persistence: Persistence::new(
+                "results cannot be sent (rpc://)",
+                "messages stay unacked until they can",
+                "results are sent again (rpc://)",
+            ),
         }
     }
 
@@ -34,31 +34,9 @@ impl RpcResults {
         };
         let destination = Destination::exchange("", reply_to);
         let message = message(task, meta);
-        let mut wait = WAIT.0;
-        loop {
-            match self.publisher.publish(&destination, &message).await {
-                Ok(()) => return self.answered(),
-                Err(error) if error.is_final() => {
-                    return tracing::error!("the result of task {} is lost: {error}", task.id);
-                }
-                Err(error) => self.say(&error.to_string()),
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(WAIT.1);
-        }
-    }
-
-    fn say(&self, trouble: &str) {
-        if !self.in_trouble.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                "results cannot be sent (rpc://): {trouble}. Trying on; messages stay unacked until they can"
-            );
-        }
-    }
-
-    fn answered(&self) {
-        if self.in_trouble.swap(false, Ordering::Relaxed) {
-            tracing::info!("results are sent again (rpc://)");
+        let attempt = || self.publisher.publish(&destination, &message);
+        if let Err(error) = self.persistence.until_done(attempt, PublishError::is_final).await {
+            tracing::error!("the result of task {} is lost: {}", task.id, explain(&error));
         }
     }
 }

@@ -1,38 +1,40 @@
 //! A message that is settled exactly once.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lapin::Acker;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 
-use crate::settlement::Settlement;
-use crate::task::DeliveryInfo;
+use crate::task::request::DeliveryInfo;
+use crate::task::settlement::Settlement;
 
-/// A message that the broker waits to hear about. Settling consumes it, so a double ack does not compile; a
-/// delivery that is dropped instead returns to its queue when the channel closes.
+/// A message whose settlement the broker waits for. Settling consumes it, so a double ack does not compile; a delivery that
+/// is dropped instead returns to its queue when the channel closes.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     acker: Acker,
-    /// Which consumer it came by; see [`super::broker::Link`].
-    pub(crate) consumer: u64,
-    pub(crate) info: DeliveryInfo,
+    /// The generation of consumers that it came by; see [`super::qos::Qos`].
+    pub(crate) generation: u64,
+    pub(crate) info: Arc<DeliveryInfo>,
 }
 
 impl Delivery {
-    pub(crate) fn new(delivery: &lapin::message::Delivery, consumer: u64) -> Self {
+    pub(crate) fn new(delivery: &lapin::message::Delivery, generation: u64) -> Self {
         Self {
             acker: delivery.acker.clone(),
-            consumer,
-            info: DeliveryInfo {
+            generation,
+            info: Arc::new(DeliveryInfo {
                 exchange: delivery.exchange.as_str().to_owned(),
                 routing_key: delivery.routing_key.as_str().to_owned(),
                 redelivered: delivery.redelivered,
-            },
+            }),
         }
     }
 
-    /// Tells the broker. The future says whether the words could be sent: on a channel that is gone they
-    /// cannot, and the broker delivers the message again.
+    /// Sends the settlement. The future's output is whether it could be sent: on a channel that is gone it cannot, and the
+    /// broker delivers the message again.
     pub(crate) fn settle(self, settlement: Settlement) -> BoxFuture<'static, bool> {
         let acker = self.acker;
         async move {

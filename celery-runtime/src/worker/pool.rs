@@ -1,38 +1,32 @@
-//! Bounded concurrency: the tasks that run now.
+//! Bounded concurrency: the runs that go on now.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet};
 use tracing::Instrument;
 
-use crate::after::After;
-use crate::exception::Exception;
-use crate::registry::RegisteredTask;
-use crate::task::{Outcome, Request};
-use crate::worker::state::Token;
+use super::effects::Effects;
+use crate::task::exception::Exception;
+use crate::task::outcome::Outcome;
+use crate::task::registry::RegisteredTask;
+use crate::task::request::Request;
+use crate::task::time_limits::TimeLimits;
 
-/// Runs at most `limit` tasks at a time.
+/// How long runs that were ended may take to notice. One that computes without a pause does not.
+const TERMINATION: Duration = Duration::from_millis(100);
+
+/// Runs at most `limit` tasks at a time. What a run stands for is in [`super::state::State`], by its id.
 #[derive(Debug)]
 pub(crate) struct Pool {
     running: JoinSet<(Outcome, Duration)>,
-    runs: HashMap<Id, Run>,
     limit: usize,
-}
-
-/// Who runs what.
-#[derive(Debug)]
-pub(crate) struct Run {
-    pub(crate) token: Token,
-    pub(crate) task: Arc<RegisteredTask>,
-    pub(crate) request: Request,
 }
 
 /// A run that has ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) run: Run,
+    pub(crate) id: Id,
     pub(crate) outcome: Outcome,
     pub(crate) runtime: Duration,
 }
@@ -41,7 +35,6 @@ impl Pool {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             running: JoinSet::new(),
-            runs: HashMap::new(),
             limit,
         }
     }
@@ -59,51 +52,47 @@ impl Pool {
     }
 
     /// Starts a run, and what follows it. The caller has seen a free slot.
-    pub(crate) fn start(&mut self, run: Run, after: &Arc<After>) {
+    pub(crate) fn start(
+        &mut self,
+        task: &Arc<RegisteredTask>,
+        request: &Request,
+        limits: TimeLimits,
+        effects: &Arc<Effects>,
+    ) -> Id {
         let span = tracing::info_span!(
             parent: None,
             "task",
-            task.id = run.request.id(),
-            task.name = run.request.message().name()
+            task.id = request.id(),
+            task.name = request.message().name()
         );
-        let (task, request, after) = (Arc::clone(&run.task), run.request.clone(), Arc::clone(after));
+        let (task, request, effects) = (Arc::clone(task), request.clone(), Arc::clone(effects));
         let job = async move {
-            after.start(&request).await;
+            effects.start(&request).await;
             let started = Instant::now();
-            let outcome = task.run(request.clone()).instrument(span).await;
+            let outcome = task.run_within(request.clone(), limits).instrument(span).await;
             let runtime = started.elapsed();
-            (after.follow(&request, outcome).await, runtime)
+            (effects.follow(&request, outcome).await, runtime)
         };
-        let handle = self.running.spawn(job);
-        self.runs.insert(handle.id(), run);
+        self.running.spawn(job).id()
     }
 
     /// Waits for the next run to end; for ever when none runs.
     pub(crate) async fn finished(&mut self) -> Finished {
-        loop {
-            let Some(ended) = self.running.join_next_with_id().await else {
-                return std::future::pending().await;
-            };
-            let (id, outcome, runtime) = match ended {
-                Ok((id, (outcome, runtime))) => (id, outcome, runtime),
-                Err(error) => {
-                    let exception = Exception::new("Terminated", "the run was ended from outside");
-                    (error.id(), Outcome::Failed(exception), Duration::ZERO)
-                }
-            };
-            if let Some(run) = self.runs.remove(&id) {
-                return Finished {
-                    run,
-                    outcome,
-                    runtime,
-                };
-            }
+        let Some(ended) = self.running.join_next_with_id().await else {
+            return std::future::pending().await;
+        };
+        match ended {
+            Ok((id, (outcome, runtime))) => Finished { id, outcome, runtime },
+            Err(error) => Finished {
+                id: error.id(),
+                outcome: Outcome::Failed(Exception::new("Terminated", "the run was ended from outside")),
+                runtime: Duration::ZERO,
+            },
         }
     }
 
     /// Ends every run without waiting for its result.
     pub(crate) async fn terminate(&mut self) {
-        self.running.shutdown().await;
-        self.runs.clear();
+        let _busy = tokio::time::timeout(TERMINATION, self.running.shutdown()).await;
     }
 }

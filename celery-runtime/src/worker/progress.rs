@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::broker::Observer;
+use super::observer::Observer;
 
 /// How long the broker may take to say how many messages are ready.
 const ANSWER: Duration = Duration::from_secs(10);

@@ -1,6 +1,7 @@
 //! Messages that would make a worker overflow its stack or fill its memory.
 
 use super::*;
+use crate::canvas::bounds::{MAX_DEPTH, MAX_NESTING, MAX_WEIGHT};
 
 /// On the stack of a thread of tokio: what the callback of a task is planned to be.
 fn planned(callback: Json) -> Result<usize, CanvasError> {
@@ -66,15 +67,18 @@ const SHAPES: [(&str, Wrap); 4] = [
 #[test]
 fn shapes_are_nested_so_far_and_no_further() {
     for (name, shape) in SHAPES {
-        let sent = planned(nested(crate::canvas::bounds::MAX_NESTING, shape));
+        let sent = planned(nested(MAX_NESTING, shape));
         assert!(sent.as_ref().is_ok_and(|sent| *sent > 0), "{name}: {sent:?}");
-        let levels = crate::canvas::bounds::MAX_NESTING + 1;
+        let levels = MAX_NESTING + 1;
         assert_eq!(
             planned(nested(levels, shape)),
-            Err(CanvasError::TooNested { levels }),
+            Err(CanvasError::TooNested {
+                levels,
+                most: MAX_NESTING
+            }),
             "{name}"
         );
-        let levels = crate::canvas::bounds::MAX_DEPTH;
+        let levels = MAX_DEPTH;
         assert_eq!(
             planned(nested(300, shape)),
             Err(CanvasError::TooDeep { levels }),
@@ -87,11 +91,14 @@ fn shapes_are_nested_so_far_and_no_further() {
 #[test]
 fn a_chain_of_groups_is_as_deep_as_it_is_long() {
     let groups = |count| chain((0..count).map(|_| group([task(), task()])));
-    let sent = planned(groups(crate::canvas::bounds::MAX_NESTING - 1));
+    let sent = planned(groups(MAX_NESTING - 1));
     assert!(sent.is_ok_and(|sent| sent > 0));
     assert_eq!(
         planned(groups(10_000)),
-        Err(CanvasError::TooNested { levels: 10_001 })
+        Err(CanvasError::TooNested {
+            levels: 10_001,
+            most: MAX_NESTING
+        })
     );
 }
 
@@ -105,18 +112,26 @@ fn what_is_wide_is_sent_unless_it_multiplies() {
     let heavy = || json!({"task": "demo.echo", "args": [large], "kwargs": {}, "options": {}});
     assert_eq!(
         planned(chord((0..1_000).map(|_| task()), &heavy())),
-        Err(CanvasError::TooLarge),
+        Err(CanvasError::TooLarge { most: MAX_WEIGHT }),
         "a body"
     );
     let mut linked = chain((0..1_000).map(|_| task()));
     linked["options"] = json!({ "link_error": [heavy()] });
-    assert_eq!(planned(linked.clone()), Err(CanvasError::TooLarge), "errbacks");
+    assert_eq!(
+        planned(linked.clone()),
+        Err(CanvasError::TooLarge { most: MAX_WEIGHT }),
+        "errbacks"
+    );
     assert_eq!(
         planned(chord([task()], &linked)),
-        Err(CanvasError::TooLarge),
+        Err(CanvasError::TooLarge { most: MAX_WEIGHT }),
         "errbacks of a body"
     );
     let mut called = group((0..1_000).map(|_| task()));
     called["options"] = json!({ "chain": [heavy()] });
-    assert_eq!(planned(called), Err(CanvasError::TooLarge), "options of a group");
+    assert_eq!(
+        planned(called),
+        Err(CanvasError::TooLarge { most: MAX_WEIGHT }),
+        "options of a group"
+    );
 }

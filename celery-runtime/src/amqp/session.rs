@@ -1,0 +1,236 @@
+//! A connection that publishes with confirms and comes back by itself after every kind of loss.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use explain::explain;
+use futures_util::{FutureExt, StreamExt};
+use lapin::options::ConfirmSelectOptions;
+use lapin::{Channel, Connection, Event};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::amqp::broker_url::BrokerUrl;
+use crate::amqp::connection::{self, BrokerError};
+use crate::amqp::declaration::{self, Declaration};
+use crate::amqp::queue::Queue;
+use crate::task::exception::panic_text;
+
+/// Where a [`Session`] connects, and what it declares as soon as it has.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionConfig {
+    pub(crate) broker: BrokerUrl,
+    /// What the broker's management shows as the connection's name.
+    pub(crate) name: String,
+    pub(crate) queue: Option<Queue>,
+}
+
+/// The way to the broker. One background task owns connection and channel, and opens them again after a loss. Clones share
+/// it.
+#[derive(Clone)]
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: SessionConfig,
+    way: watch::Receiver<Way>,
+    /// Ended by the time that the goodbye may take.
+    closing: CancellationToken,
+    goodbye: watch::Sender<Duration>,
+    supervisor: TaskTracker,
+}
+
+/// How far a session has come.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// The first attempt has not ended, or a connection has just been lost.
+    Connecting,
+    /// Messages go out.
+    Up(Live),
+    /// The broker accepts no messages for now (memory or disk alarm): its reason.
+    Blocked(String),
+    /// The last attempt failed, or the session is closed: the reason.
+    Down(String),
+}
+
+/// A connection that takes messages.
+#[derive(Clone)]
+pub(crate) struct Live {
+    connection: Arc<Connection>,
+    pub(crate) channel: Channel,
+    /// The queues and exchanges that are known to exist.
+    pub(crate) known: Arc<Mutex<HashSet<Known>>>,
+    /// Notified of a message that was not confirmed in time. It is this connection's own, so that a message that was sent
+    /// on an earlier one, or on none, does not count against this one.
+    suspect: Arc<Notify>,
+}
+
+/// A queue or an exchange that exists.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) enum Known {
+    Queue(String),
+    Exchange(String),
+}
+
+impl Session {
+    /// Starts connecting in the background and returns at once.
+    pub(crate) fn start(config: SessionConfig) -> Self {
+        let (sender, way) = watch::channel(Way::Connecting);
+        let shared = Arc::new(Shared {
+            config,
+            way,
+            closing: CancellationToken::new(),
+            goodbye: watch::Sender::new(Duration::ZERO),
+            supervisor: TaskTracker::new(),
+        });
+        shared.supervisor.spawn(supervise(Arc::clone(&shared), sender));
+        shared.supervisor.close();
+        Self { shared }
+    }
+
+    /// What is declared on each connection.
+    pub(crate) fn queue(&self) -> Option<&Queue> {
+        self.shared.config.queue.as_ref()
+    }
+
+    /// Follows the way to the broker.
+    pub(crate) fn way(&self) -> watch::Receiver<Way> {
+        self.shared.way.clone()
+    }
+
+    /// Closes the connection after what was sent is confirmed or failed, within `limit`.
+    pub(crate) async fn close(&self, limit: Duration) {
+        self.shared.goodbye.send_replace(limit);
+        self.shared.closing.cancel();
+        self.shared.supervisor.wait().await;
+    }
+}
+
+impl Live {
+    fn is_connected(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+
+    /// Reports a message on this connection that was not confirmed in time.
+    pub(crate) fn suspect(&self) {
+        self.suspect.notify_one();
+    }
+
+    /// Declares a queue on a channel of its own: a refusal ends the channel, and with it what others wait for on it.
+    pub(crate) async fn declare(&self, queue: &Queue) -> Result<(), BrokerError> {
+        let channel = connection::open_channel(&self.connection).await?;
+        let channel = declaration::declare(&self.connection, channel, &Declaration::of(queue)).await?;
+        let _already_closed = channel.close(200, "declared".into()).await;
+        Ok(())
+    }
+
+    /// Whether there is such an exchange.
+    pub(crate) async fn exchange_exists(&self, name: &str) -> Result<bool, BrokerError> {
+        declaration::exchange_exists(&self.connection, name).await
+    }
+}
+
+async fn supervise(shared: Arc<Shared>, way: watch::Sender<Way>) {
+    // A panic must not leave a session behind that looks healthy and sends nothing.
+    let work = async {
+        loop {
+            let Err(panic) = AssertUnwindSafe(keep_connected(&shared.config, &way))
+                .catch_unwind()
+                .await;
+            let reason = format!("the task of the connection panicked: {}", panic_text(&*panic));
+            way.send_replace(Way::Down(reason.clone()));
+            tracing::error!("{reason}; starting it again");
+            tokio::time::sleep(connection::retry_wait(1)).await;
+        }
+    };
+    tokio::select! {
+        () = shared.closing.cancelled() => {}
+        () = work => {}
+    }
+    if let Way::Up(live) = way.send_replace(Way::Down("the producer is closed".to_owned())) {
+        let goodbye = async {
+            let _returned = live.channel.wait_for_confirms().await;
+            let _already_closed = live.channel.close(200, "goodbye".into()).await;
+        };
+        let limit = *shared.goodbye.borrow();
+        let _gone = tokio::time::timeout(limit, goodbye).await;
+    }
+}
+
+async fn keep_connected(config: &SessionConfig, way: &watch::Sender<Way>) -> Infallible {
+    let mut attempt = 0;
+    loop {
+        match establish(config, attempt).await {
+            Ok(live) => {
+                tracing::info!("Connected to {}", config.broker.shown(attempt));
+                attempt = 0;
+                way.send_replace(Way::Up(live.clone()));
+                let reason = watch_over(&live, way).await;
+                tracing::warn!("connection to broker lost, connecting anew: {reason}");
+                way.send_replace(Way::Connecting);
+                connection::close(&live.connection, "connecting anew").await;
+            }
+            Err(error) => {
+                let reason = explain(&error);
+                let said = matches!(&*way.borrow(), Way::Down(last) if *last == reason);
+                if !said {
+                    tracing::error!("{reason}; trying again until it answers");
+                }
+                way.send_replace(Way::Down(reason));
+                attempt += 1;
+                tokio::time::sleep(connection::retry_wait(attempt)).await;
+            }
+        }
+    }
+}
+
+async fn establish(config: &SessionConfig, attempt: usize) -> Result<Live, BrokerError> {
+    let connection = connection::connect(&config.broker, attempt, &config.name).await?;
+    let mut channel = connection::open_channel(&connection).await?;
+    if let Some(queue) = &config.queue {
+        channel = declaration::declare(&connection, channel, &Declaration::of(queue)).await?;
+    }
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await
+        .map_err(BrokerError::refused("confirm publishes"))?;
+    Ok(Live {
+        connection: Arc::new(connection),
+        channel,
+        known: Arc::default(),
+        suspect: Arc::default(),
+    })
+}
+
+/// Returns why the connection can no longer be used.
+async fn watch_over(live: &Live, way: &watch::Sender<Way>) -> String {
+    let mut events = Box::pin(live.connection.events_listener());
+    let mut health = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        tokio::select! {
+            () = live.suspect.notified() => return "a message was not confirmed".to_owned(),
+            event = events.next() => match event {
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!("the broker blocks publishing: {reason}");
+                    way.send_replace(Way::Blocked(reason));
+                }
+                Some(Event::ConnectionUnblocked) => {
+                    tracing::info!("the broker takes messages again");
+                    way.send_replace(Way::Up(live.clone()));
+                }
+                // A refused declaration ends a channel of its own, nothing else.
+                Some(Event::Error(error)) if !live.is_connected() => return error.to_string(),
+                None => return "the connection was closed".to_owned(),
+                Some(_) => {}
+            },
+            _ = health.tick() => if !live.is_connected() {
+                return "the channel was closed".to_owned();
+            },
+        }
+    }
+}

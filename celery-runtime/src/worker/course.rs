@@ -1,0 +1,149 @@
+//! The course of a message through the worker, from its delivery to its settlement.
+
+use std::sync::Arc;
+
+use celery_protocol::{Incoming, Message};
+use futures_util::FutureExt;
+use jiff::Timestamp;
+
+use super::consumer::Consumer;
+use super::delivery::Delivery;
+use super::pool::Finished;
+use super::report;
+use super::state::{Active, Recognition, Reserved};
+use super::strategy::{self, Disposition};
+use crate::task::request::Request;
+use crate::task::settlement::Settlement;
+
+impl Consumer {
+    pub(super) fn delivered(&mut self, delivery: Delivery, message: Message) {
+        let info = Arc::clone(&delivery.info);
+        match strategy::decide(message, info, &self.registry, Timestamp::now()) {
+            Disposition::Start(request, task) => {
+                report::received(&request);
+                self.admit(Reserved {
+                    delivery,
+                    request,
+                    task,
+                });
+            }
+            Disposition::Hold(eta, request, task) => {
+                report::received(&request);
+                self.qos.hold(delivery.generation);
+                self.state.hold(
+                    eta,
+                    Reserved {
+                        delivery,
+                        request,
+                        task,
+                    },
+                );
+            }
+            Disposition::Expired(request) => {
+                report::received(&request);
+                self.expired(delivery, request);
+            }
+            Disposition::Unregistered(incoming) => {
+                report::unregistered(&incoming, &delivery.info);
+                self.unregistered(delivery, incoming);
+            }
+            Disposition::Refuse(error) => {
+                report::refused(&error);
+                self.settle(delivery, Settlement::of_refusal(&error));
+            }
+        }
+    }
+
+    /// Starts it as soon as its task's rate allows and a slot is free.
+    pub(super) fn admit(&mut self, reserved: Reserved) {
+        self.state.admit(reserved);
+        self.start_reserved();
+    }
+
+    pub(super) fn start_reserved(&mut self) {
+        while self.pool.has_free_slot()
+            && let Some(reserved) = self.state.next_reserved()
+        {
+            self.start(reserved);
+        }
+    }
+
+    fn start(
+        &mut self,
+        Reserved {
+            delivery,
+            request,
+            task,
+        }: Reserved,
+    ) {
+        if strategy::is_expired(request.message(), Timestamp::now()) {
+            return self.expired(delivery, request);
+        }
+        match self.state.recognise(&request, delivery) {
+            Recognition::New(delivery) => {
+                let deliveries = if task.acks_late(self.acks_late) {
+                    vec![delivery]
+                } else {
+                    self.settle(delivery, Settlement::Ack);
+                    Vec::new()
+                };
+                let id = self
+                    .pool
+                    .start(&task, &request, self.state.time_limits(&task), &self.effects);
+                let active = Active {
+                    request,
+                    task,
+                    deliveries,
+                };
+                self.state.started(id, active);
+            }
+            Recognition::UnderWay => report::recognised(&request, "goes on here"),
+            Recognition::Ended(delivery, settlement) => {
+                report::recognised(&request, "has ended here");
+                self.settle(delivery, settlement);
+            }
+        }
+    }
+
+    pub(super) fn finished(&mut self, Finished { id, outcome, runtime }: Finished) {
+        let Some(Active {
+            request,
+            task,
+            deliveries,
+        }) = self.state.take(id)
+        else {
+            return;
+        };
+        report::ended(&task, &request, &outcome, runtime);
+        let settlement = task.settlement(&outcome);
+        self.state.ended(&request, settlement);
+        for delivery in deliveries {
+            self.settle(delivery, settlement);
+        }
+    }
+
+    /// Acks what came too late to be run, after whoever waits for its result is told.
+    fn expired(&mut self, delivery: Delivery, request: Request) {
+        report::discarded(&request);
+        let effects = Arc::clone(&self.effects);
+        let settled = async move {
+            effects.expired(request.message()).await;
+            delivery.settle(Settlement::Ack).await
+        };
+        self.settling.push(settled.boxed());
+    }
+
+    /// Rejects a message whose task is not registered, after whoever waits for its result is told.
+    fn unregistered(&mut self, delivery: Delivery, incoming: Box<Incoming>) {
+        let effects = Arc::clone(&self.effects);
+        let settled = async move {
+            effects.unregistered(&incoming).await;
+            delivery.settle(Settlement::Reject { requeue: false }).await
+        };
+        self.settling.push(settled.boxed());
+    }
+
+    fn settle(&mut self, delivery: Delivery, settlement: Settlement) {
+        self.settling.push(delivery.settle(settlement));
+    }
+}

@@ -1,0 +1,98 @@
+//! How much a consumer may have in advance (contract B.5).
+
+/// The window of the consumers: how many unsettled messages each of them may hold.
+///
+/// A message that is held for its ETA stays in the window. Before such messages fill it, consumers of a new generation bring
+/// an empty one: a value that is raised later does not act on a running consumer.
+#[derive(Debug)]
+pub(crate) struct Qos {
+    window: u16,
+    generation: u64,
+    /// How many messages of this generation are held for their ETA.
+    held: usize,
+    /// Whether the next generation has been asked for.
+    is_renewing: bool,
+}
+
+impl Qos {
+    /// `window` is the prefetch count; 0 is without limit.
+    pub(crate) fn new(window: u16) -> Self {
+        Self {
+            window,
+            generation: 0,
+            held: 0,
+            is_renewing: false,
+        }
+    }
+
+    /// The prefetch count.
+    pub(crate) fn window(&self) -> u16 {
+        self.window
+    }
+
+    /// Consumers of this generation have an empty window now.
+    pub(crate) fn renewed(&mut self, generation: u64) {
+        self.generation = generation;
+        self.held = 0;
+        self.is_renewing = false;
+    }
+
+    /// A message of `generation` is held.
+    pub(crate) fn hold(&mut self, generation: u64) {
+        if generation == self.generation {
+            self.held += 1;
+        }
+    }
+
+    /// A message of `generation` is no longer held.
+    pub(crate) fn release(&mut self, generation: u64) {
+        if generation == self.generation {
+            self.held = self.held.saturating_sub(1);
+        }
+    }
+
+    /// Whether the consumers should be replaced now: held messages take half of the window. True once per generation.
+    pub(crate) fn take_renewal(&mut self) -> bool {
+        let is_due = self.window > 0 && !self.is_renewing && self.held * 2 >= usize::from(self.window);
+        self.is_renewing |= is_due;
+        is_due
+    }
+
+    /// Whether the broker could send something while `unsettled` messages besides the held ones are not settled.
+    pub(crate) fn has_room(&self, unsettled: usize) -> bool {
+        self.window == 0 || self.held + unsettled < usize::from(self.window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_renewed_once_when_held_messages_take_half_of_it() {
+        let mut qos = Qos::new(4);
+        qos.renewed(1);
+        qos.hold(1);
+        assert!(!qos.take_renewal());
+        qos.hold(1);
+        assert!(qos.take_renewal() && !qos.take_renewal());
+        assert!(!qos.has_room(2) && qos.has_room(1));
+        qos.renewed(2);
+        assert!(qos.has_room(3) && !qos.has_room(4));
+        // Messages of replaced consumers are in no window.
+        qos.hold(1);
+        qos.hold(1);
+        qos.release(1);
+        assert!(!qos.take_renewal() && qos.has_room(3));
+        qos.hold(2);
+        qos.release(2);
+        assert!(qos.has_room(3));
+    }
+
+    #[test]
+    fn a_window_without_limit_is_never_full() {
+        let mut qos = Qos::new(0);
+        (0..1000).for_each(|_| qos.hold(0));
+        assert!(!qos.take_renewal() && qos.has_room(usize::MAX / 2));
+    }
+}

@@ -1,0 +1,113 @@
+//! Messages that wait because their task is rate limited (contract E.3). In Celery they are in none of the lists that
+//! remote control shows.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::task::rate_limit::{RateLimit, TokenBucket};
+
+/// Items by the task that they are for, each let go in its turn and at its task's rate.
+#[derive(Debug)]
+pub(crate) struct RateLimits<T> {
+    tasks: HashMap<String, Limited<T>>,
+}
+
+#[derive(Debug)]
+struct Limited<T> {
+    rate: RateLimit,
+    bucket: TokenBucket,
+    waiting: VecDeque<T>,
+}
+
+impl<T> RateLimits<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            tasks: HashMap::new(),
+        }
+    }
+
+    /// Whether nothing is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.values().all(|limited| limited.waiting.is_empty())
+    }
+
+    /// The item, if it may go at once; otherwise it is kept.
+    pub(crate) fn admit(&mut self, task: &str, rate: RateLimit, item: T) -> Option<T> {
+        let now = Instant::now();
+        let limited = self.tasks.entry(task.to_owned()).or_insert_with(|| Limited {
+            rate,
+            bucket: TokenBucket::new(rate, now),
+            waiting: VecDeque::new(),
+        });
+        if limited.rate != rate {
+            (limited.rate, limited.bucket) = (rate, TokenBucket::new(rate, now));
+        }
+        if limited.waiting.is_empty() && limited.bucket.take(now) {
+            return Some(item);
+        }
+        limited.waiting.push_back(item);
+        None
+    }
+
+    /// Waits for the next item that may go and takes it; for ever when none is kept. Losing the race in a `select!`
+    /// loses nothing.
+    pub(crate) async fn next(&mut self) -> T {
+        loop {
+            let now = Instant::now();
+            let mut soonest: Option<Duration> = None;
+            for limited in self.tasks.values_mut().filter(|task| !task.waiting.is_empty()) {
+                if limited.bucket.take(now)
+                    && let Some(item) = limited.waiting.pop_front()
+                {
+                    return item;
+                }
+                soonest = [soonest, limited.bucket.wait(now)].into_iter().flatten().min();
+            }
+            match soonest {
+                Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
+                None => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// Forgets everything kept; what was not settled is delivered again. The rates go on.
+    pub(crate) fn clear(&mut self) {
+        for limited in self.tasks.values_mut() {
+            limited.waiting.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn items_go_in_their_turn_at_the_rate_of_their_task() {
+        let twice = RateLimit::per_second(2.0).unwrap();
+        let once = RateLimit::per_second(1.0).unwrap();
+        let start = Instant::now();
+        let mut limits = RateLimits::new();
+        assert_eq!(limits.admit("twice", twice, "a1"), Some("a1"));
+        for item in ["a2", "a3", "a4"] {
+            assert_eq!(limits.admit("twice", twice, item), None);
+        }
+        assert_eq!(limits.admit("once", once, "b1"), Some("b1"));
+        assert_eq!(limits.admit("once", once, "b2"), None);
+        let mut order = Vec::new();
+        for _ in 0..4 {
+            let item = limits.next().await;
+            order.push((item, start.elapsed().as_millis() / 100));
+        }
+        order.sort_unstable();
+        assert_eq!(order, [("a2", 5), ("a3", 10), ("a4", 15), ("b2", 10)]);
+        // An item that comes while others wait goes behind them; what is forgotten does not come.
+        assert_eq!(limits.admit("twice", twice, "a5"), None);
+        limits.clear();
+        let nothing = tokio::time::timeout(Duration::from_mins(1), limits.next()).await;
+        assert!(nothing.is_err());
+        assert_eq!(limits.admit("twice", twice, "a6"), Some("a6"));
+    }
+}

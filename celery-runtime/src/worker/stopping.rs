@@ -1,0 +1,91 @@
+//! Stopping a worker, within bounds that no broker can exceed (contract E.7).
+
+use std::time::Duration;
+
+use explain::explain;
+use futures_util::StreamExt;
+use tokio::time::{sleep, timeout};
+
+use super::consumer::Consumer;
+use super::link::Link;
+use crate::shutdown::{Shutdown, Stage};
+
+/// How long the broker may take over each step of a warm shutdown: to cancel the consumers, to take the settlements, to close a
+/// connection.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The same after a cold shutdown: what is in the socket's buffer goes out, but nothing is waited for.
+const COLD_PATIENCE: Duration = Duration::from_millis(400);
+
+impl Consumer {
+    /// Stops a worker that has a link. Warm: nothing more is taken, running tasks finish and are acked, what was reserved or
+    /// scheduled returns to the queue. Cold: running tasks are ended and return as well, if acked late.
+    ///
+    /// `drain_timeout` is how long running tasks may take. A broker that does not answer costs a few seconds beyond that, and
+    /// after a cold shutdown less than one.
+    pub(crate) async fn stop(
+        mut self,
+        stage: Stage,
+        link: Option<Link>,
+        shutdown: &mut Shutdown,
+        drain_timeout: Duration,
+    ) {
+        let mut link = link;
+        if stage < Stage::Cold
+            && let Some(link) = &mut link
+        {
+            tokio::select! {
+                cancelled = timeout(PATIENCE, link.cancel_consumers()) => match cancelled {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::debug!("{}", explain(&error)),
+                    Err(_elapsed) => tracing::debug!("the broker did not cancel the consumers in time"),
+                },
+                _cold = shutdown.reached(Stage::Cold) => {}
+            }
+        }
+        self.state.forget_waiting();
+        self.drain(shutdown, drain_timeout).await;
+        let mut goodbye = std::pin::pin!(self.say_goodbye(link, PATIENCE));
+        tokio::select! {
+            biased;
+            () = &mut goodbye => {}
+            _cold = shutdown.reached(Stage::Cold) => {
+                let _silent = timeout(COLD_PATIENCE, goodbye).await;
+            }
+        }
+    }
+
+    /// Waits for running tasks, up to the drain timeout or a cold shutdown, and ends those that are left.
+    async fn drain(&mut self, shutdown: &mut Shutdown, drain_timeout: Duration) {
+        let mut deadline = std::pin::pin!(sleep(drain_timeout));
+        while !self.pool.is_empty() {
+            tokio::select! {
+                biased;
+                _cold = shutdown.reached(Stage::Cold) => break,
+                finished = self.pool.finished() => self.finished(finished),
+                Some(_sent) = self.settling.next() => {}
+                () = &mut deadline => {
+                    let limit = drain_timeout.as_secs();
+                    match self.pool.len() {
+                        1 => tracing::warn!("1 task did not end within {limit} s; its message returns to the queue"),
+                        left => tracing::warn!("{left} tasks did not end within {limit} s; their messages return to the queue"),
+                    }
+                    break;
+                }
+            }
+        }
+        self.pool.terminate().await;
+    }
+
+    /// Sends the settlements that are left and closes what is open. The runs have ended.
+    async fn say_goodbye(&mut self, link: Option<Link>, limit: Duration) {
+        let settled = async { while self.settling.next().await.is_some() {} };
+        let _silent = timeout(limit, settled).await;
+        let closing_link = async {
+            if let Some(link) = link {
+                link.close(limit).await;
+            }
+        };
+        tokio::join!(closing_link, self.effects.close(limit));
+    }
+}
