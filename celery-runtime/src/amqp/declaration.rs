@@ -1,6 +1,7 @@
 //! What the broker is told to have: exchanges, queues and bindings.
 
 use celery_protocol::FieldTable;
+use explain::explain;
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
@@ -48,8 +49,9 @@ pub(crate) async fn declare(
                 if declaration.can_exist_otherwise() && is(&error, AMQPSoftError::PRECONDITIONFAILED) =>
             {
                 tracing::warn!(
-                    "{} exists with other attributes and is used as it is: {error}",
-                    declaration.shown()
+                    "{} exists with other attributes and is used as it is: {}",
+                    declaration.shown(),
+                    explain(&error)
                 );
                 channel = open_channel(connection).await?;
             }

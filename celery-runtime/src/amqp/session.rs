@@ -224,7 +224,7 @@ async fn watch_over(live: &Live, way: &watch::Sender<Way>) -> String {
                     way.send_replace(Way::Up(live.clone()));
                 }
                 // A refused declaration ends a channel of its own, nothing else.
-                Some(Event::Error(error)) if !live.is_connected() => return error.to_string(),
+                Some(Event::Error(error)) if !live.is_connected() => return explain(&error),
                 None => return "the connection was closed".to_owned(),
                 Some(_) => {}
             },

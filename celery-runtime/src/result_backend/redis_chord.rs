@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use celery_protocol::{Value, json};
+use explain::explain;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use redis::FromRedisValue;
@@ -88,7 +89,7 @@ impl RedisResults {
             Ok(false) => return None,
             Ok(true) => self.join(&part.group).await,
             Err(error) => {
-                tracing::error!("chord {} cannot be counted: {error}", part.group);
+                tracing::error!("chord {} cannot be counted: {}", part.group, explain(&error));
                 return None;
             }
         };
@@ -143,7 +144,7 @@ impl RedisResults {
         let (parts,): (Vec<Vec<u8>>,) = self
             .ask(&commands)
             .await
-            .map_err(|error| (format!("Join error: {error}"), None))?;
+            .map_err(|error| (format!("Join error: {}", explain(&error)), None))?;
         let parts = parts
             .iter()
             .map(|part| json::parse(part))

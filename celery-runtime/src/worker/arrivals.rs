@@ -1,6 +1,7 @@
 //! What consumers of a channel bring.
 
 use celery_protocol::Message;
+use explain::explain;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
@@ -97,7 +98,7 @@ fn stream(consumer: Consumer, generation: u64) -> BoxStream<'static, Arrival> {
                 let message = fields::message_from(&delivery.properties, body);
                 Arrival::Message(Delivery::new(&delivery, generation), message)
             }
-            Err(error) => Arrival::Ended(generation, error.to_string()),
+            Err(error) => Arrival::Ended(generation, explain(&error)),
         })
         .chain(async { cancelled }.into_stream())
         .boxed()
