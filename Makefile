@@ -10,7 +10,7 @@ TRY_PROFILE ?= try
 WORKER_FEATURES ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain run demo dist setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt fuzz
+.PHONY: help toolchain run demo dist setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt deny fuzz
 
 help: ## this list
 	@echo "Commands (README.md says what each needs):"
@@ -103,6 +103,11 @@ lint: toolchain ## format, clippy and rustdoc, without changing anything
 
 fmt: toolchain ## format all Rust sources
 	$(CARGO) fmt --all
+
+# Not part of `make lint`: building cargo-deny takes minutes, and it fetches the list of advisories.
+deny: toolchain ## licences, versions, advisories and sources of all dependencies, against deny.toml; needs cargo-deny
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "make deny: cargo-deny is not installed; install it with \`cargo install --locked cargo-deny\`." >&2; exit 1; }
+	$(CARGO) deny --workspace --locked check
 
 fuzz: ## every fuzz target for FUZZ_SECONDS; docs/FUZZING.md lists what it needs
 	fuzz/seed
