@@ -1,16 +1,16 @@
-# Every command of the project, for GNU make. `make run` and `make demo` need Rust and a C compiler; `make test` sets up the rest.
+# All commands of the project, for GNU make. `make run` and `make demo` need Rust and a C compiler; `make test` installs the rest.
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 FAULTS ?=
 PROGRAMS ?= release
-# How `make run` and `make demo` build: a profile of cargo.
+# The cargo profile with which `make run` and `make demo` build.
 TRY_PROFILE ?= try
-# Features of the worker that `make dist` builds.
+# The features with which `make dist` builds the worker.
 WORKER_FEATURES ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain run demo dist setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt fuzz
+.PHONY: help toolchain run demo dist setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt deny fuzz
 
 help: ## this list
 	@echo "Commands (README.md says what each needs):"
@@ -19,9 +19,9 @@ help: ## this list
 toolchain:
 	@scripts/check-toolchain $(CARGO)
 
-# Without its allocator, whose build takes as long as all the rest.
+# Without the allocator, whose build takes as long as everything else.
 TRY = $(CARGO) run --profile $(TRY_PROFILE) -p standalone --no-default-features
-# Said only when there is no program of an earlier run.
+# Printed only if there is no program from an earlier run.
 define announce
 	@test -x "$${CARGO_TARGET_DIR:-target}/$(patsubst dev,debug,$(TRY_PROFILE))/standalone" || echo "make $@: builds the program \`standalone\`, then starts it. The first build takes about a minute on two idle cores, up to five on busy ones; later ones take seconds."
 endef
@@ -34,7 +34,7 @@ demo: toolchain ## an allowed, a refused and an invalid request, and one with th
 	$(announce)
 	$(TRY) -- demo
 
-# The worker is built by itself: together with standalone, which has no Elasticsearch, both would get the features of both.
+# The worker is built separately: built together with standalone, which has no Elasticsearch, each would get the features of both.
 dist: toolchain ## the four programs, stripped, in dist/; WORKER_FEATURES=servers leaves out Elasticsearch, and with it OpenSSL
 	$(CARGO) build --locked --profile dist -p public-api -p acl-service -p standalone
 	$(CARGO) build --locked --profile dist -p worker --bin worker --no-default-features --features "$(WORKER_FEATURES)"
@@ -42,49 +42,49 @@ dist: toolchain ## the four programs, stripped, in dist/; WORKER_FEATURES=server
 	cd "$${CARGO_TARGET_DIR:-target}/dist" && install public-api acl-service worker standalone "$(CURDIR)/dist"
 	ls -l dist
 
-setup: ## RabbitMQ, Redis, OpenSSL's headers and Python with Celery, for the tests
+setup: ## install what the tests need: RabbitMQ, Redis, OpenSSL's headers, Python with Celery
 	scripts/setup
 
-test: ## every test, after setting up what they need; ends in a summary, logs in target/test-logs/
+test: ## every test, after installing what they need; ends with a summary, logs in target/test-logs/
 	@scripts/test $(CARGO)
 
-# Two versions at a time: a Celery worker takes seconds of CPU to start. Those of the newest and the oldest version run in
+# Two versions at a time, because a Celery worker takes seconds of CPU to start. The newest and the oldest version run in
 # `make test` as well.
 test-versions: toolchain setup ## every Celery version and rusty-celery in both directions, compared with docs/COMPATIBILITY.md
 	scripts/setup-versions
 	cd tests/rusty-celery && $(CARGO) build --locked
 	$(CARGO) test --workspace --test compat -- --include-ignored --test-threads=2 celery_ no_cell
 
-compat-table: ## the same, written to docs/COMPATIBILITY.md
+compat-table: ## test-versions, but write the tables of docs/COMPATIBILITY.md
 	COMPAT_TABLE=write $(MAKE) test-versions
 
 test-elastic: toolchain setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic
 	$(CARGO) test --workspace --test elastic
 
-# The programs as they are released; only the tests around them are built for debugging.
+# These run the programs of the release build; only the tests around them are debug builds.
 RELEASED = FAULT_PROGRAMS="$(CURDIR)/target/release" $(CARGO) test --workspace --test faults --
 
-# One fault at a time, so that each has the machine for itself. FAULTS=rabbitmq:: runs some of them, FAULT_SECONDS=60 longer.
-test-faults: released ## every fault under load: nothing that was accepted is lost; twenty minutes
+# One fault at a time, so that each has the machine to itself. FAULTS=rabbitmq:: runs some of them; FAULT_SECONDS=60 runs each for longer.
+test-faults: released ## every fault under load: no accepted request is lost; twenty minutes
 	scripts/setup-elastic
 	scripts/setup-faults
 	$(RELEASED) --test-threads=1 --nocapture $(FAULTS)
 
-fault-table: ## the same, written to docs/RELIABILITY.md
+fault-table: ## test-faults, but write the table of docs/RELIABILITY.md
 	FAULT_TABLE=write $(MAKE) test-faults
 
-bench-outage: released ## callers notice nothing while the audit log, Redis or Elasticsearch, is down: 500 requests a second for two minutes each
+bench-outage: released ## callers notice nothing while the audit log is down (Redis, then Elasticsearch): 500 requests per second, two minutes each
 	scripts/setup-elastic
 	$(RELEASED) --ignored --test-threads=1 --nocapture outage::
 
-soak: released ## memory and file descriptors stay flat: 300 requests a second for SOAK_MINUTES=30
+soak: released ## memory and file descriptors stay flat: 300 requests per second for SOAK_MINUTES=30
 	$(RELEASED) --ignored --nocapture soak::
 
 released: toolchain setup
 	$(CARGO) build --release -p system-tests --bins
 
-# PROGRAMS=debug takes the programs of the other tests and spares a build of some minutes. SKIP_COMPOSE=1 leaves it out where no container engine can run.
+# PROGRAMS=debug uses the programs of the other tests and saves a build of some minutes. SKIP_COMPOSE=1 skips this if no container engine can run.
 test-compose: toolchain ## the deployment of docker-compose.yml in containers, with RabbitMQ 3.10, 4.0 and 4.3
 ifdef SKIP_COMPOSE
 	@echo "SKIPPED: make test-compose, because of SKIP_COMPOSE; the compose deployment is not tested"
@@ -104,7 +104,12 @@ lint: toolchain ## format, clippy and rustdoc, without changing anything
 fmt: toolchain ## format all Rust sources
 	$(CARGO) fmt --all
 
-fuzz: ## every fuzz target for FUZZ_SECONDS; needs what docs/FUZZING.md says
+# Not part of `make lint`: building cargo-deny takes minutes, and it fetches the list of advisories.
+deny: toolchain ## licences, versions, advisories and sources of all dependencies, against deny.toml; needs cargo-deny
+	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "make deny: cargo-deny is not installed; install it with \`cargo install --locked cargo-deny\`." >&2; exit 1; }
+	$(CARGO) deny --workspace --locked check
+
+fuzz: ## every fuzz target for FUZZ_SECONDS; docs/FUZZING.md lists what it needs
 	fuzz/seed
 	for target in message typed_json iso8601 callback_url; do \
 		$(CARGO) +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -dict=fuzz/dictionaries/$$target.dict || exit 1; \

@@ -1,5 +1,5 @@
-# Run by the service elastic_setup, once as root: a CA and a node certificate by Elasticsearch's own tool. The keys stay
-# in the volume of elastic; the worker gets the CA's certificate alone.
+# The service elastic_setup runs this once, as root: it makes a CA and a node certificate with Elasticsearch's own tool. The
+# keys stay in the volume of elastic; the worker gets only the CA's certificate.
 set -euo pipefail
 cd /usr/share/elasticsearch/config/certs
 certutil=/usr/share/elasticsearch/bin/elasticsearch-certutil

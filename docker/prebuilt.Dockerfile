@@ -1,5 +1,5 @@
-# The images of rust.Dockerfile with the programs of target/release, built on a Debian 12: for tests, seconds instead of
-# minutes. A file of its own because the classic builder makes every stage before its target.
+# The images of rust.Dockerfile with programs from target/release that were built on Debian 12: for tests, in seconds
+# instead of minutes. A separate file because the classic builder builds every stage that comes before the target.
 #   cargo build --release -p acl-service -p public-api -p worker
 #   docker build -f docker/prebuilt.Dockerfile --target public_api -t cp-auth/public_api:rust .
 
@@ -16,7 +16,7 @@ RUN mkdir -p /image/etc/ssl/certs /image/tmp /spool \
  && cp -L --parents $(ls /lib64/ld-linux-*.so.? /lib/ld-linux-*.so.? 2>/dev/null) /image
 
 FROM libraries AS build
-# Where they lie.
+# The folder of the programs.
 ARG PROGRAMS=target/release
 COPY $PROGRAMS/acl-service $PROGRAMS/public-api $PROGRAMS/worker /programs/
 RUN strip --strip-debug /programs/*

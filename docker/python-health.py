@@ -1,5 +1,5 @@
-"""Exit code 0 where the service of this container answers: one with FLASK_RUN_PORT any HTTP at all, the worker by a
-connection to its broker. (`celery inspect ping` takes seconds of processor time.)"""
+"""Exit code 0 if the service of this container works: one with FLASK_RUN_PORT must answer any HTTP at all, the worker must
+have a connection to its broker. (`celery inspect ping` takes seconds of processor time.)"""
 
 import os
 import sys

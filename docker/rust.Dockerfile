@@ -19,7 +19,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends libssl-dev pkg-config \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-# The libraries are a layer of their own: built with empty sources, so anew only when a manifest changes.
+# The dependencies are a layer of their own: built with empty sources, so they are rebuilt only when a manifest changes.
 COPY Cargo.toml Cargo.lock ./
 COPY acl-service/Cargo.toml acl-service/
 COPY celery-protocol/Cargo.toml celery-protocol/

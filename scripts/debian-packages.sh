@@ -1,5 +1,5 @@
-# Sourced by the set-up scripts: `install_packages NAME…` installs Debian's packages, or fails with a message that says
-# what to do by hand. The script that sources it defines `fail`.
+# Sourced by the setup scripts: `install_packages NAME…` installs Debian packages, or fails with a message that explains
+# what to do by hand. The script that sources this defines `fail`.
 
 install_packages() {
     local by_hand="install them by hand (Debian, Ubuntu: apt-get install $*) and start again"
@@ -11,11 +11,11 @@ install_packages() {
         as_root=(sudo -n)
     fi
 
-    # The tests start their own servers, so those of the packages must not start and take the usual ports. What an
-    # administrator has laid down there stays as it is.
+    # The tests start their own servers, so those of the packages must not start and take the usual ports. A policy that an
+    # administrator has already put there stays as it is.
     local policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
-        # shellcheck disable=SC2064 # these values are meant
+        # shellcheck disable=SC2064 # expanding the values now is intended
         trap "${as_root[*]} rm -f $policy" EXIT
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
         "${as_root[@]}" chmod 755 "$policy"

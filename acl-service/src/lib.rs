@@ -1,5 +1,4 @@
-//! The ACL service: which driver may charge at which station, asked and changed over HTTP and kept
-//! in Redis.
+#![doc = include_str!("../README.md")]
 
 mod acl;
 mod allow_list;

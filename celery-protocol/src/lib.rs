@@ -1,24 +1,4 @@
-//! The Celery wire as bytes and types: task messages of protocol 2 and 1, kombu's JSON, AMQP tables.
-//!
-//! No I/O, no runtime, no AMQP client. What is not said here is in the wire contract, whose sections the items cite.
-//!
-//! A producer fills in a [`TaskCall`]; a worker takes a message through [`Incoming`], which names the task, to a
-//! [`TaskMessage`], or to a [`DecodeError`] that says what Celery does with a message that is none.
-//!
-//! ```
-//! use celery_protocol::{Incoming, Sender, TaskCall, Value};
-//!
-//! let sender = Sender { origin: "gen1@host".to_owned(), reply_to: uuid::Uuid::new_v4().to_string() };
-//! let call = TaskCall::new("tasks.add", uuid::Uuid::new_v4(), &sender).with_args(vec![1.into(), 2.into()]);
-//! let message = call.encode();
-//!
-//! let incoming = Incoming::identify(message)?;
-//! assert_eq!(incoming.task(), "tasks.add");
-//! let task = incoming.decode()?;
-//! assert_eq!(task.args, Value::List(vec![1.into(), 2.into()]));
-//! assert_eq!(task.argsrepr, "(1, 2)");
-//! # Ok::<(), celery_protocol::DecodeError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod compression;
 mod content;

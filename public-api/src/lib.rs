@@ -1,5 +1,4 @@
-//! The public API: accepts an authorization request over HTTP and puts it on the task queue; the
-//! verdict goes to the caller's `callback_url` later.
+#![doc = include_str!("../README.md")]
 
 #[cfg(feature = "servers")]
 mod amqp_queue;

@@ -1,5 +1,4 @@
-//! What every program of this workspace needs and no domain word: environment, log, shutdown,
-//! health, and serving HTTP.
+#![doc = include_str!("../README.md")]
 
 pub mod admin;
 pub mod background;

@@ -1,5 +1,4 @@
-//! The three services in one process on one SQLite file: no server is needed. Requests pass through the same handlers,
-//! messages through the same encoder and decoder as on RabbitMQ and Redis.
+#![doc = include_str!("../README.md")]
 
 mod allow_list;
 mod audit_log;

@@ -1,4 +1,4 @@
-//! The authorization worker: the Celery task `authorization_worker.tasks.authorize`, run on `celery-runtime`.
+#![doc = include_str!("../README.md")]
 
 pub mod acl_client;
 mod acl_outage;

@@ -1,8 +1,4 @@
-//! What the tests stand on: real servers, programs under test and the other end of every callback.
-//!
-//! Everything is on the loopback address and ends with the test process, even when that is killed. Every wait has a
-//! bound; what does not come fails the test with what was seen instead. A server that is not installed fails the
-//! test, too.
+#![doc = include_str!("../README.md")]
 #![expect(
     clippy::missing_panics_doc,
     reason = "a harness fails the test by panicking, with a message"
