@@ -1,27 +1,4 @@
-//! A Celery worker and producer for Rust: tasks cross RabbitMQ as genuine Celery messages, and nothing is lost.
-//!
-//! A complete worker, started as `celery -A proj worker` would start its Python twin:
-//!
-//! ```no_run
-//! use celery_protocol::Value;
-//! use celery_runtime::{Registry, Shutdown, TaskOptions, Worker, WorkerConfig};
-//!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let mut tasks = Registry::new();
-//!     tasks.register(TaskOptions::named("proj.tasks.echo"), |request| async move {
-//!         Ok(Value::from(format!("got {}", request.message().args.py_repr())))
-//!     });
-//!     let config = WorkerConfig::new("amqp://guest:guest@localhost:5672//".parse()?, "celery@rust");
-//!     let shutdown = Shutdown::on_signals(false)?;
-//!     let exit_code = Worker::new(config, tasks).run(shutdown).await;
-//!     std::process::exit(exit_code.into())
-//! }
-//! ```
-//!
-//! Messages are acked after their run (late) unless told otherwise, a panic is a failed task, and one
-//! supervisor comes back by itself after every kind of connection loss.
-
+#![doc = include_str!("../README.md")]
 #![cfg_attr(
     not(feature = "amqp"),
     expect(dead_code, reason = "the worker on AMQP uses the rest of what a task is")
