@@ -14,14 +14,14 @@ pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The two steps of leaving, named as Celery names them. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown {
+pub struct GracefulShutdown {
     /// Take no new work, finish what is running.
     pub warm: CancellationToken,
     /// Leave now.
     pub cold: CancellationToken,
 }
 
-impl Shutdown {
+impl GracefulShutdown {
     /// A shutdown that its holder triggers: `warm.cancel()`, `cold.cancel()`.
     pub fn manual() -> Self {
         Self::default()
@@ -74,12 +74,12 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::Readiness;
+    use crate::readiness::Readiness;
     use tokio::time::{Instant, timeout};
 
     #[tokio::test(start_paused = true)]
     async fn a_warm_shutdown_turns_cold_after_the_limit() {
-        let shutdown = Shutdown::manual();
+        let shutdown = GracefulShutdown::manual();
         assert!(
             timeout(DRAIN_LIMIT * 10, shutdown.drain_limit()).await.is_err(),
             "nobody asked to leave"
@@ -92,7 +92,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_cold_shutdown_waits_for_nothing() {
-        let shutdown = Shutdown::manual();
+        let shutdown = GracefulShutdown::manual();
         let begin = Instant::now();
         shutdown.warm.cancel();
         shutdown.cold.cancel();
@@ -103,7 +103,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_signal_is_warm_the_second_cold() {
         let mut background = Background::new(&Readiness::new());
-        let shutdown = Shutdown::on_signals(&mut background).unwrap();
+        let shutdown = GracefulShutdown::on_signals(&mut background).unwrap();
         let raise = |name: &str| {
             let pid = std::process::id().to_string();
             assert!(

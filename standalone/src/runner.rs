@@ -8,9 +8,9 @@ use celery_protocol::TaskMessage;
 use celery_runtime::{Disposition, Outcome, RegisteredTask, Registry, Request, Settlement, decide};
 use explain::explain;
 use jiff::Timestamp;
-use service_kit::admin::Part;
 use service_kit::background;
-use service_kit::shutdown::{DRAIN_LIMIT, Shutdown};
+use service_kit::readiness::Part;
+use service_kit::shutdown::{DRAIN_LIMIT, GracefulShutdown};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -72,7 +72,7 @@ impl Runner {
     /// # Errors
     ///
     /// If a part of it panics: the message of that run, or all that follow, would stay in the queue unseen.
-    pub(crate) async fn run(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, shutdown: GracefulShutdown) -> anyhow::Result<()> {
         let (sender, mut arrivals) = mpsc::channel(1);
         let mut feeding = JoinSet::new();
         feeding.spawn(feed(self.queue.clone(), sender));

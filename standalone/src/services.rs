@@ -8,10 +8,10 @@ use anyhow::bail;
 use axum::Router;
 use celery_runtime::Registry;
 use public_api::Authorize;
-use service_kit::admin::{Part, Readiness};
 use service_kit::background;
 use service_kit::http::{self, AccessLog, Limits};
-use service_kit::shutdown::Shutdown;
+use service_kit::readiness::{Part, Readiness};
+use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use worker::acl_client::AclClient;
@@ -41,7 +41,7 @@ pub(crate) struct Services {
     api_server: JoinSet<()>,
     runner: JoinSet<anyhow::Result<()>>,
     acl_server: JoinSet<()>,
-    acl_shutdown: Shutdown,
+    acl_shutdown: GracefulShutdown,
     audit_writer: JoinSet<()>,
     health: Part,
 }
@@ -53,7 +53,7 @@ impl Services {
     pub(crate) async fn start(
         config: &Config,
         readiness: &Readiness,
-        shutdown: &Shutdown,
+        shutdown: &GracefulShutdown,
     ) -> anyhow::Result<Self> {
         let (api_listener, acl_listener) = ports::listen(config).await?;
         let (api, acl) = (reachable(&api_listener)?, reachable(&acl_listener)?);
@@ -75,7 +75,7 @@ impl Services {
         let runner = Runner::new(queue.clone(), registry, last, readiness.part("worker"));
 
         // Runs that are still going on need the ACL service, so it leaves last.
-        let mut acl_shutdown = Shutdown::manual();
+        let mut acl_shutdown = GracefulShutdown::manual();
         acl_shutdown.cold = shutdown.cold.clone();
         let allow_list = SqliteAllowList {
             database: database.clone(),
@@ -118,7 +118,7 @@ impl Services {
     /// # Errors
     ///
     /// If one of the services ended or panicked, which ends the others as well.
-    pub(crate) async fn run_until(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+    pub(crate) async fn run_until(mut self, shutdown: &GracefulShutdown) -> anyhow::Result<()> {
         self.health.ready();
         let trouble = tokio::select! {
             biased;
@@ -180,7 +180,12 @@ fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::
     Ok(Authorizer::new(acl, callbacks, audit_log))
 }
 
-fn serve(listener: TcpListener, router: Router, access_log: AccessLog, shutdown: &Shutdown) -> JoinSet<()> {
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    access_log: AccessLog,
+    shutdown: &GracefulShutdown,
+) -> JoinSet<()> {
     let mut server = JoinSet::new();
     let shutdown = shutdown.clone();
     server.spawn(http::serve_logging(
@@ -224,7 +229,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let flags = RunFlags::on_free_ports(directory.path().join("a.db"));
         let config = Config::read(&Env::default(), &flags).unwrap();
-        let (readiness, shutdown) = (Readiness::new(), Shutdown::manual());
+        let (readiness, shutdown) = (Readiness::new(), GracefulShutdown::manual());
         let mut services = Services::start(&config, &readiness, &shutdown).await.unwrap();
         plant(&mut services).await;
         let trouble = services.run_until(&shutdown).await.unwrap_err().to_string();

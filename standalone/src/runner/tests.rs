@@ -1,4 +1,4 @@
-use service_kit::admin::Readiness;
+use service_kit::readiness::Readiness;
 use std::sync::{Arc, Mutex};
 
 use celery_protocol::{Sender, TaskCall, Value};
