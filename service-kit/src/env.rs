@@ -2,9 +2,12 @@
 //! mistake, before anything connects.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
+
+use explain::explain;
 
 /// An environment variable that a program reads, with what its documentation says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,10 +148,10 @@ impl Reader<'_> {
     /// # Panics
     ///
     /// As [`Reader::parse`].
-    pub fn parse_explained<T: FromStr<Err: fmt::Display>>(&mut self, variable: &Variable) -> T {
+    pub fn parse_explained<T: FromStr<Err: Error + 'static>>(&mut self, variable: &Variable) -> T {
         match self.optional(variable).map(|value| value.trim().parse()) {
             Some(Ok(value)) => return value,
-            Some(Err(why)) => self.mistake(variable, why.to_string()),
+            Some(Err(why)) => self.mistake(variable, explain(&why)),
             None => {}
         }
         default(variable)

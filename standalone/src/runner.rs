@@ -123,7 +123,7 @@ impl Runner {
     fn arrived(&mut self, Waiting { id, message }: Waiting, now: Timestamp) {
         let message = match message {
             Ok(message) => message,
-            Err(error) => return self.set_aside(id, format!("the row cannot be read: {error}")),
+            Err(error) => return self.set_aside(id, format!("the row cannot be read: {}", explain(&error))),
         };
         match decide(message, &self.registry, now) {
             Disposition::Start(message, task) => {
