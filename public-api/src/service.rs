@@ -86,6 +86,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         shutdown.clone(),
     );
     let outcome = background.during(|| shutdown.warm.cancel(), serving).await;
-    producer.close().await;
+    // A broker that stands still must not hold the exit; what it has confirmed is in its queue.
+    tokio::select! {
+        () = producer.close() => {}
+        () = shutdown.drain_limit() => tracing::warn!("left with the connection to the broker still open"),
+    }
     Ok(outcome?)
 }

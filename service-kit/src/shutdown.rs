@@ -1,15 +1,17 @@
 //! Leaving in two steps: warm (finish what is running) and cold (at once).
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::background::Background;
 
-/// How long a warm shutdown waits for running work before it turns cold.
+/// How long a warm shutdown may take, all its steps together, before it turns cold.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The two steps of leaving, named as Celery names them. Clones share them.
@@ -19,6 +21,8 @@ pub struct GracefulShutdown {
     pub warm: CancellationToken,
     /// Leave now.
     pub cold: CancellationToken,
+    /// When somebody first waited for the drain limit of a warm shutdown that had begun.
+    begun: Arc<OnceLock<Instant>>,
 }
 
 impl GracefulShutdown {
@@ -51,11 +55,13 @@ impl GracefulShutdown {
         Ok(shutdown)
     }
 
-    /// Resolves when waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one.
+    /// Resolves when waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one has begun. All steps of a
+    /// shutdown that wait for it, one after the other, share the one limit.
     pub async fn drain_limit(&self) {
         let warm_for_too_long = async {
             self.warm.cancelled().await;
-            tokio::time::sleep(DRAIN_LIMIT).await;
+            let begun = *self.begun.get_or_init(Instant::now);
+            sleep_until(begun + DRAIN_LIMIT).await;
         };
         tokio::select! {
             () = self.cold.cancelled() => {}
@@ -75,7 +81,7 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str 
 mod tests {
     use super::*;
     use crate::readiness::Readiness;
-    use tokio::time::{Instant, timeout};
+    use tokio::time::{sleep, timeout};
 
     #[tokio::test(start_paused = true)]
     async fn a_warm_shutdown_turns_cold_after_the_limit() {
@@ -86,6 +92,22 @@ mod tests {
         );
         let begin = Instant::now();
         shutdown.warm.cancel();
+        shutdown.drain_limit().await;
+        assert_eq!(begin.elapsed(), DRAIN_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_steps_of_a_shutdown_share_one_limit() {
+        let shutdown = GracefulShutdown::manual();
+        let begin = Instant::now();
+        shutdown.warm.cancel();
+        let first = sleep(DRAIN_LIMIT / 2);
+        tokio::select! {
+            () = first => {}
+            () = shutdown.drain_limit() => panic!("too early"),
+        }
+        shutdown.clone().drain_limit().await;
+        assert_eq!(begin.elapsed(), DRAIN_LIMIT);
         shutdown.drain_limit().await;
         assert_eq!(begin.elapsed(), DRAIN_LIMIT);
     }

@@ -3,10 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use axum::Router;
 use celery_runtime::Registry;
+use explain::explain;
 use public_api::Authorize;
 use service_kit::background;
 use service_kit::http::{self, AccessLog, Limits};
@@ -14,6 +16,7 @@ use service_kit::readiness::{Part, Readiness};
 use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 use worker::acl_client::AclClient;
 use worker::audit_log::AuditLog;
 use worker::authorize::Authorizer;
@@ -27,6 +30,9 @@ use crate::database::Database;
 use crate::ports;
 use crate::queue::Queue;
 use crate::runner::Runner;
+
+/// How long closing the database may take if running requests have used up the drain limit.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// The services while they run.
 pub(crate) struct Services {
@@ -131,11 +137,14 @@ impl Services {
         }
         shutdown.warm.cancel();
         tokio::join!(ended(&mut self.api_server), ended(&mut self.runner));
-        self.stop_acl().await;
+        tokio::select! {
+            () = self.stop_acl() => {}
+            () = shutdown.drain_limit() => {}
+        }
         // A disk that stands still must not hold the exit; what is committed is on it.
         tokio::select! {
             () = self.database.close() => {}
-            () = shutdown.drain_limit() => tracing::warn!("left with the database still open"),
+            () = closing_limit(shutdown) => tracing::warn!("left with the database still open"),
         }
         match trouble {
             None => Ok(()),
@@ -150,7 +159,7 @@ impl Services {
             biased;
             Some(ended) = self.api_server.join_next() => ("the public API", how(ended)),
             Some(ended) = self.runner.join_next() => match ended {
-                Ok(Err(error)) => ("the worker", format!("gave up: {error:#}")),
+                Ok(Err(error)) => ("the worker", format!("gave up: {}", explain(&*error))),
                 Ok(Ok(())) => ("the worker", how(Ok(()))),
                 Err(error) => ("the worker", background::how(error)),
             },
@@ -200,6 +209,15 @@ fn serve(
 
 fn how(ended: Result<(), JoinError>) -> String {
     ended.map_or_else(background::how, |()| "ended by itself".to_owned())
+}
+
+/// Leaves the database a moment to close after the drain limit, but none after a second signal.
+async fn closing_limit(shutdown: &GracefulShutdown) {
+    shutdown.drain_limit().await;
+    tokio::select! {
+        () = shutdown.cold.cancelled() => {}
+        () = sleep(CLOSING) => {}
+    }
 }
 
 async fn ended<T: 'static>(part: &mut JoinSet<T>) {
