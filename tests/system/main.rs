@@ -6,6 +6,7 @@ mod check;
 mod command_line;
 mod documents;
 mod faults;
+mod frozen_peers;
 mod interop;
 mod layering;
 mod limits;
