@@ -182,7 +182,7 @@ async fn run(queue: Queue, id: RowId, task: Arc<RegisteredTask>, request: Reques
     let started = Instant::now();
     let outcome = task.run(request.clone()).await;
     log_end(&request, &outcome, started.elapsed());
-    remove(queue, id, removal(&outcome)).await;
+    remove(queue, id, removal(&task, &outcome)).await;
 }
 
 async fn remove(queue: Queue, id: RowId, removal: Removal) {
@@ -193,21 +193,18 @@ async fn remove(queue: Queue, id: RowId, removal: Removal) {
 }
 
 /// What becomes of a message after its run, as RabbitMQ would be told.
-fn removal(outcome: &Outcome) -> Removal {
+fn removal(task: &RegisteredTask, outcome: &Outcome) -> Removal {
     if let Outcome::Retried { .. } = outcome {
         return Removal::SetAside("its task asked for a retry, which standalone does not do".to_owned());
     }
-    match Settlement::of(outcome) {
+    match task.settlement(outcome) {
         Settlement::Ack => Removal::Delete,
         Settlement::Reject { requeue: true } => Removal::Requeue,
-        Settlement::Reject { requeue: false } => {
-            let reason = if let Outcome::Rejected { reason, .. } = outcome {
-                reason
-            } else {
-                ""
-            };
-            Removal::SetAside(format!("its task rejected it: {reason}"))
-        }
+        Settlement::Reject { requeue: false } => Removal::SetAside(match outcome {
+            Outcome::Rejected { reason, .. } => format!("its task rejected it: {reason}"),
+            Outcome::Failed(exception) => format!("its task failed: {exception}"),
+            _ => "its task rejected it: ".to_owned(),
+        }),
     }
 }
 
@@ -230,11 +227,7 @@ fn log_end(request: &Request, outcome: &Outcome, runtime: Duration) {
 }
 
 fn shown(message: &TaskMessage) -> String {
-    format!(
-        "{}[{}]",
-        message.shadow.as_deref().unwrap_or(&message.task),
-        message.id
-    )
+    format!("{}[{}]", message.name(), message.id)
 }
 
 /// Tries until the database does it: a disk may have room again. Says once that it does not.
