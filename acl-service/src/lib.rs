@@ -18,6 +18,6 @@ pub use allow_list::{AllowList, Unavailable};
 pub use config::{Config, VARIABLES};
 pub use path::ACCESS_LOG_PATH;
 #[cfg(feature = "servers")]
-pub use redis_allow_list::RedisAllowList;
+pub use redis_allow_list::{BadRedisAddress, RedisAllowList};
 #[cfg(feature = "servers")]
 pub use service::main;

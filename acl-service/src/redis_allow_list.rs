@@ -9,8 +9,8 @@ use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
 };
-use service_kit::admin::Part;
 use service_kit::reach::reach;
+use service_kit::readiness::Part;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -43,13 +43,33 @@ pub struct RedisAllowList {
     port: u16,
 }
 
+/// Host and port do not make an address of Redis.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use {address} as the address of Redis")]
+pub struct BadRedisAddress {
+    address: String,
+    source: RedisError,
+}
+
 impl RedisAllowList {
     /// Connects on first use. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// If host and port are no address.
-    pub fn new(host: &str, port: u16) -> RedisResult<Self> {
+    /// If host and port are not an address.
+    pub fn new(host: &str, port: u16) -> Result<Self, BadRedisAddress> {
+        let connection = Self::manager(host, port).map_err(|source| BadRedisAddress {
+            address: format!("{host}:{port}"),
+            source,
+        })?;
+        Ok(Self {
+            connection,
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    fn manager(host: &str, port: u16) -> RedisResult<ConnectionManager> {
         let tcp = TcpSettings::default()
             .set_nodelay(true)
             .set_user_timeout(DEAD_PEER);
@@ -60,12 +80,7 @@ impl RedisAllowList {
             .set_min_delay(RETRY.0)
             .set_max_delay(RETRY.1)
             .set_number_of_retries(usize::MAX);
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-        Ok(Self {
-            connection,
-            host: host.to_owned(),
-            port,
-        })
+        ConnectionManager::new_lazy_with_config(client, config)
     }
 
     /// Keeps `part` true to whether Redis answers, and says each change in the log once. Never ends.
@@ -98,7 +113,7 @@ impl RedisAllowList {
     ///
     /// With the reason.
     pub async fn look(host: &str, port: u16) -> Result<(), String> {
-        reach(host, port).await.map_err(|why| why.to_string())?;
+        reach(host, port).await.map_err(|why| explain(&why))?;
         let asked = async {
             let client = Client::open((host, port))?;
             let unbounded = AsyncConnectionConfig::new()
@@ -129,7 +144,7 @@ impl RedisAllowList {
         sleep(AT_ONCE).await;
         match reach(&self.host, self.port).await {
             Ok(_connection) => std::future::pending().await,
-            Err(why) => why.to_string(),
+            Err(why) => explain(&why),
         }
     }
 

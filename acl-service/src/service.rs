@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use service_kit::admin::{self, Readiness};
+use service_kit::admin;
 use service_kit::background::Background;
 use service_kit::env::Env;
 use service_kit::http::{self, AccessLog, Limits};
 use service_kit::program::{Asked, Program};
-use service_kit::shutdown::Shutdown;
+use service_kit::readiness::Readiness;
+use service_kit::shutdown::GracefulShutdown;
 use service_kit::telemetry;
 
 use crate::acl::router;
@@ -42,7 +43,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let access_log = AccessLog::new(config.access_log, ACCESS_LOG_PATH);
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
-    let shutdown = Shutdown::on_signals(&mut background)?;
+    let shutdown = GracefulShutdown::on_signals(&mut background)?;
     let listener = config.listen.bind().await?;
     admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
     let allow_list = RedisAllowList::new(&config.redis_host, config.redis_port)?;

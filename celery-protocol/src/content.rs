@@ -5,8 +5,8 @@ use crate::compression::{Compression, CompressionError};
 use crate::decode_error::DecodeError;
 use crate::field::{FieldTable, FieldValue};
 use crate::json;
+use crate::literal::str_repr;
 use crate::message::{Message, Properties};
-use crate::python_text::str_repr;
 use crate::value::Value;
 
 /// Why there is no value.

@@ -1,22 +1,18 @@
 //! JSON as Python's `json` module and kombu read and write it (contract A.8).
 
 mod error;
+mod limits;
 mod read;
+mod scanner;
 mod typed;
 mod typed_uuid;
 mod write;
 
 pub use error::JsonError;
+pub use limits::{MAX_DEPTH, MAX_INT_DIGITS};
 
 use crate::dict::Dict;
 use crate::value::Value;
-
-/// How deep arrays and objects may be nested. Python's limit are 1,000 nested calls, its worker's own included, so that it
-/// gives up a little earlier; such a body is undecodable there too.
-pub const MAX_DEPTH: usize = 1000;
-
-/// Python's limit to the digits of an integer (`sys.get_int_max_str_digits()`).
-pub const MAX_INT_DIGITS: usize = 4300;
 
 /// Reads a body: UTF-8, one value, white space around it, nothing else. Objects of exactly the two keys `__type__` and
 /// `__value__` become typed values, at any depth; of repeated keys the last wins; `NaN`, `Infinity`, `-Infinity`,

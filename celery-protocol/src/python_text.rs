@@ -7,9 +7,8 @@ use jiff::civil;
 use crate::dict::Dict;
 use crate::float;
 use crate::iso_time::IsoTime;
-use crate::printable::is_printable;
+use crate::literal::{bytes_repr, str_repr, write_text_repr};
 use crate::python_datetime;
-use crate::text::Text;
 use crate::value::Value;
 
 impl Value {
@@ -120,82 +119,6 @@ fn write_dict(dict: &Dict, out: &mut String) {
         write_repr(value, out);
     }
     out.push('}');
-}
-
-/// `repr()` of a Python `str`: single quotes, or double ones if the text holds a single and no double quote.
-pub fn str_repr(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    write_quoted(
-        text.chars().map(u32::from),
-        text.contains('\''),
-        text.contains('"'),
-        &mut out,
-    );
-    out
-}
-
-fn write_text_repr(text: &Text, out: &mut String) {
-    let bytes = text.as_wtf8();
-    write_quoted(
-        text.code_points(),
-        bytes.contains(&b'\''),
-        bytes.contains(&b'"'),
-        out,
-    );
-}
-
-fn write_quoted(code_points: impl Iterator<Item = u32>, single: bool, double: bool, out: &mut String) {
-    let quote = if single && !double { '"' } else { '\'' };
-    out.push(quote);
-    for code_point in code_points {
-        match char::from_u32(code_point) {
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(c) if c == quote || c == '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            Some(c) if c.is_ascii_graphic() || is_printable(code_point) => out.push(c),
-            _ => {
-                let _ = match code_point {
-                    0..=0xFF => write!(out, "\\x{code_point:02x}"),
-                    0x100..=0xFFFF => write!(out, "\\u{code_point:04x}"),
-                    _ => write!(out, "\\U{code_point:08x}"),
-                };
-            }
-        }
-    }
-    out.push(quote);
-}
-
-/// `repr()` of Python `bytes`.
-pub(crate) fn bytes_repr(bytes: &[u8]) -> String {
-    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
-        '"'
-    } else {
-        '\''
-    };
-    let mut out = String::with_capacity(bytes.len() + 3);
-    out.push('b');
-    out.push(quote);
-    for &byte in bytes {
-        match byte {
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            _ if byte == b'\\' || char::from(byte) == quote => {
-                out.push('\\');
-                out.push(char::from(byte));
-            }
-            b' '..=b'~' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "\\x{byte:02x}");
-            }
-        }
-    }
-    out.push(quote);
-    out
 }
 
 fn datetime_repr(time: &IsoTime) -> String {

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use crate::wtf8::{CodePoints, is_generalised_utf8};
+
 /// A Python `str`. JSON such as `"\ud800"` gives one that no Rust [`String`] can hold (contract A.8), so the text is
 /// kept as generalised UTF-8: a lone surrogate takes the three bytes that UTF-8 would give it.
 ///
@@ -87,7 +89,7 @@ impl Text {
 
     /// The code points, surrogates included.
     pub fn code_points(&self) -> impl Iterator<Item = u32> + '_ {
-        CodePoints(self.as_wtf8())
+        CodePoints::of(self.as_wtf8())
     }
 
     /// Python's `len()`: the number of code points.
@@ -147,7 +149,7 @@ impl Text {
     pub(crate) fn code_points_or_str(&self) -> Result<&str, impl Iterator<Item = u32>> {
         match &self.0 {
             Repr::Unicode(text) => Ok(text),
-            Repr::Surrogates(bytes) => Err(CodePoints(bytes)),
+            Repr::Surrogates(bytes) => Err(CodePoints::of(bytes)),
         }
     }
 
@@ -247,42 +249,6 @@ impl Ord for Text {
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_wtf8().hash(state);
-    }
-}
-
-/// Over bytes known to be generalised UTF-8.
-struct CodePoints<'a>(&'a [u8]);
-
-impl Iterator for CodePoints<'_> {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        let (&lead, rest) = self.0.split_first()?;
-        let (bits, more) = match lead {
-            0..=0x7F => (u32::from(lead), 0),
-            0x80..=0xDF => (u32::from(lead & 0x1F), 1),
-            0xE0..=0xEF => (u32::from(lead & 0x0F), 2),
-            _ => (u32::from(lead & 0x07), 3),
-        };
-        let (tail, rest) = rest.split_at_checked(more).unwrap_or((rest, &[]));
-        self.0 = rest;
-        Some(
-            tail.iter()
-                .fold(bits, |bits, byte| bits << 6 | u32::from(byte & 0x3F)),
-        )
-    }
-}
-
-/// Whether the bytes are UTF-8 once each encoded surrogate (`ED A0..BF xx`) is taken for a character.
-fn is_generalised_utf8(mut bytes: &[u8]) -> bool {
-    loop {
-        let Err(error) = std::str::from_utf8(bytes) else {
-            return true;
-        };
-        match bytes.get(error.valid_up_to()..) {
-            Some([0xED, 0xA0..=0xBF, 0x80..=0xBF, rest @ ..]) => bytes = rest,
-            _ => return false,
-        }
     }
 }
 

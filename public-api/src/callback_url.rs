@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use celery_protocol::{Text, Value};
+use explain::explain;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use service_kit::http::{self, Target};
@@ -115,7 +116,10 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, NoCallbackUrl> {
     let mut collected = Vec::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| NoCallbackUrl::BodyBroken)?;
+        let frame = frame.map_err(|error| {
+            tracing::debug!("a request body broke off: {}", explain(&error));
+            NoCallbackUrl::BodyBroken
+        })?;
         let data = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
         length += data.len();
         if length > LARGEST_DISCARDED_BODY {

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use celery_runtime::{Producer, ProducerConfig};
-use service_kit::admin::{self, Readiness};
+use service_kit::admin;
 use service_kit::background::Background;
 use service_kit::env::Env;
 use service_kit::http::{self, AccessLog, Limits};
 use service_kit::program::{Asked, Program};
-use service_kit::shutdown::Shutdown;
+use service_kit::readiness::Readiness;
+use service_kit::shutdown::GracefulShutdown;
 use service_kit::telemetry;
 
 use crate::amqp_queue::AmqpQueue;
@@ -49,7 +50,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let access_log = AccessLog::new(config.access_log, ACCESS_LOG_PATH);
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
-    let shutdown = Shutdown::on_signals(&mut background)?;
+    let shutdown = GracefulShutdown::on_signals(&mut background)?;
     let listener = config.listen.bind().await?;
     admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
     let producer = Producer::start(ProducerConfig {
@@ -85,6 +86,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         shutdown.clone(),
     );
     let outcome = background.during(|| shutdown.warm.cancel(), serving).await;
-    producer.close().await;
+    // A broker that stands still must not hold the exit; what it has confirmed is in its queue.
+    tokio::select! {
+        () = producer.close() => {}
+        () = shutdown.drain_limit() => tracing::warn!("left with the connection to the broker still open"),
+    }
     Ok(outcome?)
 }

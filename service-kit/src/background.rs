@@ -7,7 +7,7 @@ use std::future::Future;
 
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::admin::Readiness;
+use crate::readiness::Readiness;
 
 /// Tasks that none of which may end before the program does. They end when this is dropped.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shutdown::Shutdown;
+    use crate::shutdown::GracefulShutdown;
     use std::collections::BTreeMap;
     use std::future::pending;
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_main_task_finishes_what_it_has_begun() {
-        let shutdown = Shutdown::manual();
+        let shutdown = GracefulShutdown::manual();
         let mut background = Background::new(&Readiness::new());
         let stop = || shutdown.warm.cancel();
         assert_eq!(background.during(stop, async { 1 }).await, Ok(1));

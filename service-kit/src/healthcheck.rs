@@ -95,9 +95,9 @@ fn connect(address: &str) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::Readiness;
     use crate::background::Background;
-    use crate::shutdown::Shutdown;
+    use crate::readiness::Readiness;
+    use crate::shutdown::GracefulShutdown;
 
     async fn outcome(env: &Env) -> ExitCode {
         let env = env.clone();
@@ -119,9 +119,14 @@ mod tests {
         let broker = readiness.part("broker");
         let address = text.parse().unwrap();
         let mut background = Background::new(&readiness);
-        admin::start(Some(&address), &readiness, &Shutdown::manual(), &mut background)
-            .await
-            .unwrap();
+        admin::start(
+            Some(&address),
+            &readiness,
+            &GracefulShutdown::manual(),
+            &mut background,
+        )
+        .await
+        .unwrap();
         assert_eq!(outcome(&env).await, ExitCode::FAILURE);
         broker.ready();
         assert_eq!(outcome(&env).await, ExitCode::SUCCESS);

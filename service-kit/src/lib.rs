@@ -9,5 +9,6 @@ pub mod healthcheck;
 pub mod http;
 pub mod program;
 pub mod reach;
+pub mod readiness;
 pub mod shutdown;
 pub mod telemetry;

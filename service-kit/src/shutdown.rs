@@ -1,27 +1,31 @@
 //! Leaving in two steps: warm (finish what is running) and cold (at once).
 
 use std::io;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::background::Background;
 
-/// How long a warm shutdown waits for running work before it turns cold.
+/// How long a warm shutdown may take, all its steps together, before it turns cold.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The two steps of leaving, named as Celery names them. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Shutdown {
+pub struct GracefulShutdown {
     /// Take no new work, finish what is running.
     pub warm: CancellationToken,
     /// Leave now.
     pub cold: CancellationToken,
+    /// When somebody first waited for the drain limit of a warm shutdown that had begun.
+    begun: Arc<OnceLock<Instant>>,
 }
 
-impl Shutdown {
+impl GracefulShutdown {
     /// A shutdown that its holder triggers: `warm.cancel()`, `cold.cancel()`.
     pub fn manual() -> Self {
         Self::default()
@@ -51,11 +55,13 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// Resolves when waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one.
+    /// Resolves when waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one has begun. All steps of a
+    /// shutdown that wait for it, one after the other, share the one limit.
     pub async fn drain_limit(&self) {
         let warm_for_too_long = async {
             self.warm.cancelled().await;
-            tokio::time::sleep(DRAIN_LIMIT).await;
+            let begun = *self.begun.get_or_init(Instant::now);
+            sleep_until(begun + DRAIN_LIMIT).await;
         };
         tokio::select! {
             () = self.cold.cancelled() => {}
@@ -74,12 +80,12 @@ async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::Readiness;
-    use tokio::time::{Instant, timeout};
+    use crate::readiness::Readiness;
+    use tokio::time::{sleep, timeout};
 
     #[tokio::test(start_paused = true)]
     async fn a_warm_shutdown_turns_cold_after_the_limit() {
-        let shutdown = Shutdown::manual();
+        let shutdown = GracefulShutdown::manual();
         assert!(
             timeout(DRAIN_LIMIT * 10, shutdown.drain_limit()).await.is_err(),
             "nobody asked to leave"
@@ -91,8 +97,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_steps_of_a_shutdown_share_one_limit() {
+        let shutdown = GracefulShutdown::manual();
+        let begin = Instant::now();
+        shutdown.warm.cancel();
+        let first = sleep(DRAIN_LIMIT / 2);
+        tokio::select! {
+            () = first => {}
+            () = shutdown.drain_limit() => panic!("too early"),
+        }
+        shutdown.clone().drain_limit().await;
+        assert_eq!(begin.elapsed(), DRAIN_LIMIT);
+        shutdown.drain_limit().await;
+        assert_eq!(begin.elapsed(), DRAIN_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_cold_shutdown_waits_for_nothing() {
-        let shutdown = Shutdown::manual();
+        let shutdown = GracefulShutdown::manual();
         let begin = Instant::now();
         shutdown.warm.cancel();
         shutdown.cold.cancel();
@@ -103,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_signal_is_warm_the_second_cold() {
         let mut background = Background::new(&Readiness::new());
-        let shutdown = Shutdown::on_signals(&mut background).unwrap();
+        let shutdown = GracefulShutdown::on_signals(&mut background).unwrap();
         let raise = |name: &str| {
             let pid = std::process::id().to_string();
             assert!(

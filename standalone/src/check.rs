@@ -1,5 +1,6 @@
 //! `--check`: what this program needs.
 
+use explain::explain;
 use service_kit::check::Check;
 use worker::looks;
 
@@ -21,7 +22,7 @@ pub(crate) fn check(config: &Config) -> Check {
             Ok(Ok(Looked::Ours)) => Ok("can be used".to_owned()),
             Ok(Ok(Looked::New)) => Ok("is not there yet; it is made at the start".to_owned()),
             Ok(Err(why)) => Err(why.reason()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(explain(&error)),
         }
     });
     looks::callbacks(&mut check, &config.worker);

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use service_kit::{check, completions, env};
 
-use crate::config;
+use crate::variables::variables;
 
 /// The three services of the authorization stack in one process on one SQLite file; no server is needed.
 #[derive(Debug, Parser)]
@@ -111,7 +111,7 @@ pub(crate) const RECEIVER_PORT: u16 = 9000;
 impl Cli {
     /// Reads the command line of this process. Ends it on `--help` and on what is not understood, with exit code 2.
     pub(crate) fn of_process() -> Self {
-        let help = env::help(&config::variables());
+        let help = env::help(&variables());
         let matches = Self::command().after_help(help).get_matches();
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
@@ -146,7 +146,7 @@ mod tests {
             "AUTHORIZATION_SERVICE_PORT",
             "STANDALONE_DATABASE",
         ] {
-            let variables = config::variables();
+            let variables = variables();
             let variable = variables.iter().find(|variable| variable.name == name).unwrap();
             let text = format!("[env: {name}] [default: {}]", variable.default.unwrap());
             assert!(help.contains(&text), "{text} not in\n{help}");

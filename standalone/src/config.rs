@@ -3,91 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use service_kit::admin::{self, ADMIN_ADDRESS};
-use service_kit::env::{BadEnvironment, Env, Reader, Variable};
-use service_kit::http::{self, ACCESS_LOG, AccessLog, ListenAddress};
-use service_kit::telemetry::{self, Filter, RUST_LOG};
+use service_kit::admin;
+use service_kit::env::{BadEnvironment, Env, Reader};
+use service_kit::http::{self, AccessLog, ListenAddress};
+use service_kit::telemetry::{self, Filter};
 
 use crate::cli::{DatabaseFlag, RunFlags};
-
-const STANDALONE_HOST: Variable = Variable {
-    name: "STANDALONE_HOST",
-    default: Some("127.0.0.1"),
-    meaning: "address to listen on; --host",
-};
-const STANDALONE_API_PORT: Variable = Variable {
-    name: "STANDALONE_API_PORT",
-    default: Some("8080"),
-    meaning: "port of the public API; --api-port",
-};
-const AUTHORIZATION_SERVICE_PORT: Variable = Variable {
-    name: "AUTHORIZATION_SERVICE_PORT",
-    default: Some("5000"),
-    meaning: "port of the ACL service; --acl-port",
-};
-const STANDALONE_DATABASE: Variable = Variable {
-    name: "STANDALONE_DATABASE",
-    default: Some("cp-auth.db"),
-    meaning: "file to keep everything in; --database",
-};
-const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
-    name: "AUTHORIZATION_TIMEOUT_SEC",
-    default: Some("5"),
-    meaning: "whole seconds after which an accepted request is called back with status unknown",
-};
-
-/// The worker's, where only callbacks go over TLS.
-const REQUESTS_CA_BUNDLE: Variable = Variable {
-    name: "REQUESTS_CA_BUNDLE",
-    default: None,
-    meaning: "CA certificates to trust in callbacks; unset: Mozilla's",
-};
-
-const OWN: [Variable; 9] = [
+use crate::variables::{
+    self, AUTHORIZATION_SERVICE_PORT, AUTHORIZATION_TIMEOUT_SEC, STANDALONE_API_PORT, STANDALONE_DATABASE,
     STANDALONE_HOST,
-    STANDALONE_API_PORT,
-    AUTHORIZATION_SERVICE_PORT,
-    STANDALONE_DATABASE,
-    AUTHORIZATION_TIMEOUT_SEC,
-    REQUESTS_CA_BUNDLE,
-    ADMIN_ADDRESS,
-    ACCESS_LOG,
-    RUST_LOG,
-];
-
-/// The variables of the worker that mean here what they mean there.
-const OF_THE_WORKER: [&str; 11] = [
-    "CALLBACK_TIMEOUT_SEC",
-    "CALLBACK_NETWORKS",
-    "CALLBACK_SIGNING_SECRET",
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
-
-/// Variables of the three services that have no meaning where there is no broker, no Redis and no second host.
-const WITHOUT_EFFECT: [&str; 7] = [
-    "BROKER_URL",
-    "REDIS_HOST",
-    "REDIS_PORT",
-    "ELASTICSEARCH_URL",
-    "AUTHORIZATION_SERVICE_URL",
-    "FLASK_RUN_HOST",
-    "FLASK_RUN_PORT",
-];
-
-/// Every variable that the program reads.
-pub fn variables() -> Vec<Variable> {
-    let of_the_worker = worker::config::VARIABLES
-        .iter()
-        .filter(|variable| OF_THE_WORKER.contains(&variable.name));
-    OWN.iter().chain(of_the_worker).copied().collect()
-}
+};
 
 /// How the services run.
 #[derive(Debug)]
@@ -120,8 +45,8 @@ impl Config {
     /// With every mistake in the environment.
     pub(crate) fn read(env: &Env, flags: &RunFlags) -> Result<Self, BadEnvironment> {
         const PORT: &str = "a port from 0 to 65535";
-        let without_effect = set(env, &WITHOUT_EFFECT);
-        let env = only_ours(env)?;
+        let without_effect = variables::without_effect(env);
+        let env = variables::only_ours(env)?;
         let mut reader = env.reader();
         let host = reader.text(&STANDALONE_HOST);
         let host = flags.host.as_ref().unwrap_or(&host);
@@ -160,46 +85,6 @@ pub(crate) fn read_database(env: &Env, flag: &DatabaseFlag) -> Result<PathBuf, B
 fn database(reader: &mut Reader<'_>, flag: &DatabaseFlag) -> PathBuf {
     let default = reader.text(&STANDALONE_DATABASE);
     flag.file.clone().unwrap_or_else(|| default.into())
-}
-
-/// The environment without what this program does not read, so that a broken `REDIS_PORT` stops nobody.
-fn only_ours(env: &Env) -> Result<Env, BadEnvironment> {
-    const NAMES: [&str; OWN.len() + OF_THE_WORKER.len()] = {
-        let mut names = [""; OWN.len() + OF_THE_WORKER.len()];
-        let mut index = 0;
-        while index < names.len() {
-            names[index] = if index < OWN.len() {
-                OWN[index].name
-            } else {
-                OF_THE_WORKER[index - OWN.len()]
-            };
-            index += 1;
-        }
-        names
-    };
-    let mut reader = env.reader();
-    let values = NAMES.map(|name| (name, reader.optional(&named(name)).unwrap_or_default()));
-    reader.finish()?;
-    Ok(Env::from_pairs(
-        values.each_ref().map(|(name, value)| (*name, value.as_str())),
-    ))
-}
-
-fn set(env: &Env, names: &[&'static str]) -> Vec<&'static str> {
-    let mut reader = env.reader();
-    names
-        .iter()
-        .copied()
-        .filter(|name| reader.optional(&named(name)).is_some())
-        .collect()
-}
-
-fn named(name: &'static str) -> Variable {
-    Variable {
-        name,
-        default: None,
-        meaning: "",
-    }
 }
 
 #[cfg(test)]
@@ -294,13 +179,5 @@ mod tests {
             config.without_effect,
             ["REDIS_PORT", "ELASTICSEARCH_URL", "FLASK_RUN_PORT"]
         );
-    }
-
-    #[test]
-    fn the_worker_knows_the_variables_that_are_taken_from_it() {
-        let upper_case = OF_THE_WORKER
-            .iter()
-            .filter(|name| name.bytes().all(|byte| !byte.is_ascii_lowercase()));
-        assert_eq!(variables().len(), OWN.len() + upper_case.count());
     }
 }

@@ -1,15 +1,22 @@
 //! The one file that everything is kept in: permissions, waiting requests, audit records.
 
 mod connection_thread;
+mod error;
 mod file;
+mod holder;
+mod lock;
+mod open_error;
+mod schema;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use rusqlite::Connection;
 
 use self::connection_thread::ConnectionThread;
-pub(crate) use self::file::{Looked, OpenError, holder, look, view};
+pub(crate) use self::error::DatabaseError;
+pub(crate) use self::file::{Looked, look, view};
+pub(crate) use self::lock::holder;
+pub(crate) use self::open_error::OpenError;
 
 /// An open database. SQLite blocks, so its work is done on two threads of its own: one writes, one reads what is
 /// committed. Clones share them.
@@ -17,20 +24,6 @@ pub(crate) use self::file::{Looked, OpenError, holder, look, view};
 pub(crate) struct Database {
     writer: ConnectionThread,
     reader: ConnectionThread,
-}
-
-/// Why the database did not do what it should.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum DatabaseError {
-    /// It says so itself.
-    #[error("the database refuses")]
-    Refused(#[source] Arc<rusqlite::Error>),
-    /// Something else in the same transaction went so wrong that SQLite gave it up.
-    #[error("the database gave the transaction up")]
-    RolledBack,
-    /// It is closed.
-    #[error("the database is closed")]
-    Closed,
 }
 
 impl Database {
@@ -81,12 +74,6 @@ impl Database {
     pub(crate) async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
-    }
-}
-
-impl From<rusqlite::Error> for DatabaseError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Refused(Arc::new(error))
     }
 }
 

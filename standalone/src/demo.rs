@@ -9,11 +9,11 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use service_kit::admin::Readiness;
 use service_kit::background::Background;
 use service_kit::env::Env;
 use service_kit::http::ListenAddress;
-use service_kit::shutdown::Shutdown;
+use service_kit::readiness::Readiness;
+use service_kit::shutdown::GracefulShutdown;
 use service_kit::telemetry::{self, Filter};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -58,7 +58,10 @@ pub(crate) async fn demo() -> anyhow::Result<()> {
     let config = Config::read(&Env::default(), &flags)?;
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
-    let (signals, shutdown) = (Shutdown::on_signals(&mut background)?, Shutdown::manual());
+    let (signals, shutdown) = (
+        GracefulShutdown::on_signals(&mut background)?,
+        GracefulShutdown::manual(),
+    );
     let stage = Stage {
         services: Services::start(&config, &readiness, &shutdown).await?,
         receiver: Receiver::start(&ListenAddress::new("127.0.0.1", 0)).await?,
@@ -70,7 +73,7 @@ pub(crate) async fn demo() -> anyhow::Result<()> {
     }
 }
 
-async fn perform(mut stage: Stage, shutdown: &Shutdown) -> anyhow::Result<()> {
+async fn perform(mut stage: Stage, shutdown: &GracefulShutdown) -> anyhow::Result<()> {
     say(format!(
         "Public API on http://{}, ACL service on http://{}, callbacks to http://{}.",
         stage.services.api, stage.services.acl, stage.receiver.address

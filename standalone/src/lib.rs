@@ -15,7 +15,8 @@ mod report;
 mod runner;
 mod services;
 mod terminal;
+mod variables;
 mod welcome;
 
-pub use config::variables;
 pub use program::main;
+pub use variables::variables;

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use jiff::ZonedDateTime;
-use service_kit::admin::{self, Readiness};
+use service_kit::admin;
 use service_kit::background::Background;
 use service_kit::completions;
 use service_kit::env::{BadEnvironment, Env};
 use service_kit::http::ListenAddress;
 use service_kit::program::Program;
-use service_kit::shutdown::Shutdown;
+use service_kit::readiness::Readiness;
+use service_kit::shutdown::GracefulShutdown;
 use service_kit::telemetry;
 
 use crate::check::check;
@@ -54,7 +55,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log.clone());
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
-    let shutdown = Shutdown::on_signals(&mut background)?;
+    let shutdown = GracefulShutdown::on_signals(&mut background)?;
     admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
     let services = Services::start(&config, &readiness, &shutdown).await?;
     say(welcome(&services, &config));
@@ -64,7 +65,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
 
 async fn receive(at: ListenAddress) -> anyhow::Result<()> {
     let mut background = Background::new(&Readiness::new());
-    let shutdown = Shutdown::on_signals(&mut background)?;
+    let shutdown = GracefulShutdown::on_signals(&mut background)?;
     let mut receiver = Receiver::start(&at).await?;
     say(format!(
         "Waiting for callbacks on http://{}; Ctrl-C stops.",

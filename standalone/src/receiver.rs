@@ -9,7 +9,7 @@ use axum::body::{self, Body};
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use service_kit::http::{self, Limits, ListenAddress};
-use service_kit::shutdown::Shutdown;
+use service_kit::shutdown::GracefulShutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -46,7 +46,7 @@ impl Receiver {
             listener,
             router,
             Limits::default(),
-            Shutdown::manual(),
+            GracefulShutdown::manual(),
         ));
         Ok(Self {
             address,

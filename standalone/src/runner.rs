@@ -9,9 +9,9 @@ use celery_runtime::{
 };
 use explain::explain;
 use jiff::Timestamp;
-use service_kit::admin::Part;
 use service_kit::background;
-use service_kit::shutdown::{DRAIN_LIMIT, Shutdown};
+use service_kit::readiness::Part;
+use service_kit::shutdown::{DRAIN_LIMIT, GracefulShutdown};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
@@ -73,7 +73,7 @@ impl Runner {
     /// # Errors
     ///
     /// If a part of it panics: the message of that run, or all that follow, would stay in the queue unseen.
-    pub(crate) async fn run(mut self, shutdown: Shutdown) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, shutdown: GracefulShutdown) -> anyhow::Result<()> {
         let (sender, mut arrivals) = mpsc::channel(1);
         let mut feeding = JoinSet::new();
         feeding.spawn(feed(self.queue.clone(), sender));
@@ -124,7 +124,7 @@ impl Runner {
     fn arrived(&mut self, Waiting { id, message }: Waiting, now: Timestamp) {
         let message = match message {
             Ok(message) => message,
-            Err(error) => return self.set_aside(id, format!("the row cannot be read: {error}")),
+            Err(error) => return self.set_aside(id, format!("the row cannot be read: {}", explain(&error))),
         };
         let info = Arc::new(DeliveryInfo::from_queue("celery", id <= self.found));
         match decide(message, info, &self.registry, now) {
@@ -208,14 +208,11 @@ fn removal(task: &RegisteredTask, outcome: &Outcome) -> Removal {
     match task.settlement(outcome) {
         Settlement::Ack => Removal::Delete,
         Settlement::Reject { requeue: true } => Removal::Requeue,
-        Settlement::Reject { requeue: false } => {
-            let reason = if let Outcome::Rejected { reason, .. } = outcome {
-                reason
-            } else {
-                ""
-            };
-            Removal::SetAside(format!("its task rejected it: {reason}"))
-        }
+        Settlement::Reject { requeue: false } => Removal::SetAside(match outcome {
+            Outcome::Rejected { reason, .. } => format!("its task rejected it: {reason}"),
+            Outcome::Failed(exception) => format!("its task failed: {exception}"),
+            _ => "its task rejected it: ".to_owned(),
+        }),
     }
 }
 

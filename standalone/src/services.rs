@@ -3,17 +3,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use axum::Router;
 use celery_runtime::Registry;
+use explain::explain;
 use public_api::Authorize;
-use service_kit::admin::{Part, Readiness};
 use service_kit::background;
 use service_kit::http::{self, AccessLog, Limits};
-use service_kit::shutdown::Shutdown;
+use service_kit::readiness::{Part, Readiness};
+use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 use worker::acl_client::AclClient;
 use worker::audit_log::AuditLog;
 use worker::authorize::Authorizer;
@@ -28,6 +31,9 @@ use crate::ports;
 use crate::queue::Queue;
 use crate::runner::Runner;
 
+/// How long closing the database may take if running requests have used up the drain limit.
+const CLOSING: Duration = Duration::from_millis(500);
+
 /// The services while they run.
 pub(crate) struct Services {
     /// Where the public API can be reached from here.
@@ -41,7 +47,7 @@ pub(crate) struct Services {
     api_server: JoinSet<()>,
     runner: JoinSet<anyhow::Result<()>>,
     acl_server: JoinSet<()>,
-    acl_shutdown: Shutdown,
+    acl_shutdown: GracefulShutdown,
     audit_writer: JoinSet<()>,
     health: Part,
 }
@@ -53,7 +59,7 @@ impl Services {
     pub(crate) async fn start(
         config: &Config,
         readiness: &Readiness,
-        shutdown: &Shutdown,
+        shutdown: &GracefulShutdown,
     ) -> anyhow::Result<Self> {
         let (api_listener, acl_listener) = ports::listen(config).await?;
         let (api, acl) = (reachable(&api_listener)?, reachable(&acl_listener)?);
@@ -75,7 +81,7 @@ impl Services {
         let runner = Runner::new(queue.clone(), registry, last, readiness.part("worker"));
 
         // Runs that are still going on need the ACL service, so it leaves last.
-        let mut acl_shutdown = Shutdown::manual();
+        let mut acl_shutdown = GracefulShutdown::manual();
         acl_shutdown.cold = shutdown.cold.clone();
         let allow_list = SqliteAllowList {
             database: database.clone(),
@@ -118,7 +124,7 @@ impl Services {
     /// # Errors
     ///
     /// If one of the services ended or panicked, which ends the others as well.
-    pub(crate) async fn run_until(mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+    pub(crate) async fn run_until(mut self, shutdown: &GracefulShutdown) -> anyhow::Result<()> {
         self.health.ready();
         let trouble = tokio::select! {
             biased;
@@ -131,11 +137,14 @@ impl Services {
         }
         shutdown.warm.cancel();
         tokio::join!(ended(&mut self.api_server), ended(&mut self.runner));
-        self.stop_acl().await;
+        tokio::select! {
+            () = self.stop_acl() => {}
+            () = shutdown.drain_limit() => {}
+        }
         // A disk that stands still must not hold the exit; what is committed is on it.
         tokio::select! {
             () = self.database.close() => {}
-            () = shutdown.drain_limit() => tracing::warn!("left with the database still open"),
+            () = closing_limit(shutdown) => tracing::warn!("left with the database still open"),
         }
         match trouble {
             None => Ok(()),
@@ -150,7 +159,7 @@ impl Services {
             biased;
             Some(ended) = self.api_server.join_next() => ("the public API", how(ended)),
             Some(ended) = self.runner.join_next() => match ended {
-                Ok(Err(error)) => ("the worker", format!("gave up: {error:#}")),
+                Ok(Err(error)) => ("the worker", format!("gave up: {}", explain(&*error))),
                 Ok(Ok(())) => ("the worker", how(Ok(()))),
                 Err(error) => ("the worker", background::how(error)),
             },
@@ -180,7 +189,12 @@ fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::
     Ok(Authorizer::new(acl, callbacks, audit_log))
 }
 
-fn serve(listener: TcpListener, router: Router, access_log: AccessLog, shutdown: &Shutdown) -> JoinSet<()> {
+fn serve(
+    listener: TcpListener,
+    router: Router,
+    access_log: AccessLog,
+    shutdown: &GracefulShutdown,
+) -> JoinSet<()> {
     let mut server = JoinSet::new();
     let shutdown = shutdown.clone();
     server.spawn(http::serve_logging(
@@ -195,6 +209,15 @@ fn serve(listener: TcpListener, router: Router, access_log: AccessLog, shutdown:
 
 fn how(ended: Result<(), JoinError>) -> String {
     ended.map_or_else(background::how, |()| "ended by itself".to_owned())
+}
+
+/// Leaves the database a moment to close after the drain limit, but none after a second signal.
+async fn closing_limit(shutdown: &GracefulShutdown) {
+    shutdown.drain_limit().await;
+    tokio::select! {
+        () = shutdown.cold.cancelled() => {}
+        () = sleep(CLOSING) => {}
+    }
 }
 
 async fn ended<T: 'static>(part: &mut JoinSet<T>) {
@@ -224,7 +247,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let flags = RunFlags::on_free_ports(directory.path().join("a.db"));
         let config = Config::read(&Env::default(), &flags).unwrap();
-        let (readiness, shutdown) = (Readiness::new(), Shutdown::manual());
+        let (readiness, shutdown) = (Readiness::new(), GracefulShutdown::manual());
         let mut services = Services::start(&config, &readiness, &shutdown).await.unwrap();
         plant(&mut services).await;
         let trouble = services.run_until(&shutdown).await.unwrap_err().to_string();

@@ -7,6 +7,7 @@ mod command_line;
 mod documents;
 mod faults;
 mod frozen_broker;
+mod frozen_peers;
 mod interop;
 mod layering;
 mod limits;

@@ -14,7 +14,7 @@ use celery_runtime::{
 use clap::FromArgMatches as _;
 use explain::explain;
 use jiff::ZonedDateTime;
-use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
+use service_kit::admin::{self, ADMIN_ADDRESS};
 use service_kit::background::Background;
 use service_kit::check::{self, Check};
 use service_kit::completions;
@@ -22,6 +22,7 @@ use service_kit::env::{self, BadEnvironment, Env, Variable};
 use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
 use service_kit::program::block_on;
+use service_kit::readiness::{Part, Readiness};
 use service_kit::telemetry::{self, LogWriter};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -189,7 +190,7 @@ async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     let stop = shutdown.handle();
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
-    let health = service_kit::shutdown::Shutdown::manual();
+    let health = service_kit::shutdown::GracefulShutdown::manual();
     admin::start(settings.admin.as_ref(), &readiness, &health, &mut background).await?;
     let mut audit_log = audit_log(&settings.task, readiness.part("audit log"))?;
     background.adopt("writing the audit log", audit_log.take_writer());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use acl_service::RedisAllowList;
 use harness::Redis;
 use harness::recorded::{self, Answer, STATION};
-use service_kit::admin::Readiness;
+use service_kit::readiness::Readiness;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use acl_service::{RedisAllowList, router};
 use harness::recorded::Answer;
 use service_kit::http::{self, Limits};
-use service_kit::shutdown::Shutdown;
+use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -27,7 +27,7 @@ impl Running {
             listener,
             router,
             Limits::default(),
-            Shutdown::manual(),
+            GracefulShutdown::manual(),
         ));
         Self {
             address,

@@ -2,8 +2,8 @@
 
 use std::str::Utf8Error;
 
-use super::{MAX_DEPTH, MAX_INT_DIGITS};
-use crate::python_text::str_repr;
+use super::limits::{MAX_DEPTH, MAX_INT_DIGITS};
+use crate::literal::str_repr;
 
 /// Why a body cannot be decoded. The `Display` text says what is wrong and where, never what the body held.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,15 +1,15 @@
 //! The reader: `Modules/_json.c` of CPython, with its error texts.
 
 use super::error::JsonError;
-use super::{MAX_DEPTH, MAX_INT_DIGITS, typed};
+use super::limits::MAX_DEPTH;
+use super::scanner::Scanner;
+use super::typed;
 use crate::dict::Dict;
 use crate::text::Text;
-use crate::value::{BigInt, Value};
+use crate::value::Value;
 
 pub(super) struct Reader<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
-    pos: usize,
+    scanner: Scanner<'a>,
     /// Whether objects of `__type__` and `__value__` are converted.
     typed: bool,
 }
@@ -24,9 +24,7 @@ enum Open {
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Reader<'a> {
         Reader {
-            text,
-            bytes: text.as_bytes(),
-            pos: 0,
+            scanner: Scanner::new(text),
             typed: true,
         }
     }
@@ -40,37 +38,25 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn document(mut self) -> Result<Value, JsonError> {
-        if self.text.starts_with('\u{FEFF}') {
-            return self.error("Unexpected UTF-8 BOM (decode using utf-8-sig)", 0);
+        if self.scanner.begins_with('\u{FEFF}') {
+            return self
+                .scanner
+                .error("Unexpected UTF-8 BOM (decode using utf-8-sig)", 0);
         }
-        self.skip_white_space();
+        self.scanner.skip_white_space();
         let value = self.value()?;
-        self.skip_white_space();
-        if self.pos < self.bytes.len() {
-            return self.error("Extra data", self.pos);
+        self.scanner.skip_white_space();
+        if self.scanner.peek().is_some() {
+            return self.scanner.error_here("Extra data");
         }
         Ok(value)
-    }
-
-    fn error<T>(&self, message: impl Into<String>, at: usize) -> Result<T, JsonError> {
-        Err(JsonError::syntax(message, self.text, at))
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.pos).copied()
-    }
-
-    fn skip_white_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.pos += 1;
-        }
     }
 
     /// A value with all that is in it. Containers wait on a stack of our own, so that no body can exhaust the thread's.
     fn value(&mut self) -> Result<Value, JsonError> {
         let mut open: Vec<Open> = Vec::new();
         loop {
-            let mut value = match self.peek() {
+            let mut value = match self.scanner.peek() {
                 Some(b'[') => {
                     if !self.enter_array(open.len())? {
                         open.push(Open::Array(Vec::new()));
@@ -85,21 +71,21 @@ impl<'a> Reader<'a> {
                         continue;
                     }
                 },
-                _ => self.scalar()?,
+                _ => self.scanner.scalar()?,
             };
             loop {
-                self.skip_white_space();
-                match (open.pop(), self.peek()) {
+                self.scanner.skip_white_space();
+                match (open.pop(), self.scanner.peek()) {
                     (None, _) => return Ok(value),
                     (Some(Open::Array(mut items)), Some(b',')) => {
                         items.push(value);
-                        self.skip_separator();
+                        self.scanner.skip_separator();
                         open.push(Open::Array(items));
                         break;
                     }
                     (Some(Open::Object(mut pairs, key)), Some(b',')) => {
                         pairs.push((key, value));
-                        self.skip_separator();
+                        self.scanner.skip_separator();
                         open.push(Open::Object(pairs, self.key()?));
                         break;
                     }
@@ -111,53 +97,28 @@ impl<'a> Reader<'a> {
                         pairs.push((key, value));
                         value = self.finish_object(pairs)?;
                     }
-                    _ => return self.error("Expecting ',' delimiter", self.pos),
+                    _ => return self.scanner.error_here("Expecting ',' delimiter"),
                 }
-                self.pos += 1;
+                self.scanner.skip_one();
             }
         }
-    }
-
-    fn scalar(&mut self) -> Result<Value, JsonError> {
-        match self.peek() {
-            Some(b'"') => {
-                self.pos += 1;
-                self.string().map(Value::Text)
-            }
-            Some(b'n') if self.take("null") => Ok(Value::None),
-            Some(b't') if self.take("true") => Ok(Value::Bool(true)),
-            Some(b'f') if self.take("false") => Ok(Value::Bool(false)),
-            Some(b'N') if self.take("NaN") => Ok(Value::Float(f64::NAN)),
-            Some(b'I') if self.take("Infinity") => Ok(Value::Float(f64::INFINITY)),
-            Some(b'-') if self.take("-Infinity") => Ok(Value::Float(f64::NEG_INFINITY)),
-            _ => self.number(),
-        }
-    }
-
-    fn take(&mut self, word: &str) -> bool {
-        let there = self
-            .bytes
-            .get(self.pos..)
-            .is_some_and(|rest| rest.starts_with(word.as_bytes()));
-        if there {
-            self.pos += word.len();
-        }
-        there
     }
 
     /// After the opening bracket; whether the array is empty and over.
     fn enter_array(&mut self, depth: usize) -> Result<bool, JsonError> {
         self.enter(depth)?;
-        let empty = self.peek() == Some(b']');
-        self.pos += usize::from(empty);
+        let empty = self.scanner.peek() == Some(b']');
+        if empty {
+            self.scanner.skip_one();
+        }
         Ok(empty)
     }
 
     /// After the opening brace: the first key, or nothing if the object is empty and over.
     fn enter_object(&mut self, depth: usize) -> Result<Option<Text>, JsonError> {
         self.enter(depth)?;
-        if self.peek() == Some(b'}') {
-            self.pos += 1;
+        if self.scanner.peek() == Some(b'}') {
+            self.scanner.skip_one();
             return Ok(None);
         }
         self.key().map(Some)
@@ -176,140 +137,23 @@ impl<'a> Reader<'a> {
         if depth == MAX_DEPTH {
             return Err(JsonError::TooDeep);
         }
-        self.skip_separator();
+        self.scanner.skip_separator();
         Ok(())
-    }
-
-    /// Over one character and the white space after it.
-    fn skip_separator(&mut self) {
-        self.pos += 1;
-        self.skip_white_space();
     }
 
     /// A key up to its value.
     fn key(&mut self) -> Result<Text, JsonError> {
-        if self.peek() != Some(b'"') {
-            return self.error("Expecting property name enclosed in double quotes", self.pos);
+        if self.scanner.peek() != Some(b'"') {
+            return self
+                .scanner
+                .error_here("Expecting property name enclosed in double quotes");
         }
-        self.pos += 1;
-        let key = self.string()?;
-        self.skip_white_space();
-        if self.peek() != Some(b':') {
-            return self.error("Expecting ':' delimiter", self.pos);
+        let key = self.scanner.string()?;
+        self.scanner.skip_white_space();
+        if self.scanner.peek() != Some(b':') {
+            return self.scanner.error_here("Expecting ':' delimiter");
         }
-        self.skip_separator();
+        self.scanner.skip_separator();
         Ok(key)
-    }
-
-    fn number(&mut self) -> Result<Value, JsonError> {
-        let start = self.pos;
-        let mut end = start + usize::from(self.peek() == Some(b'-'));
-        let digits_end = |from: usize| {
-            from + self
-                .bytes
-                .iter()
-                .skip(from)
-                .take_while(|byte| byte.is_ascii_digit())
-                .count()
-        };
-        match self.bytes.get(end) {
-            Some(b'0') => end += 1,
-            Some(b'1'..=b'9') => end = digits_end(end),
-            _ => return self.error("Expecting value", start),
-        }
-        let integer_end = end;
-        if self.bytes.get(end) == Some(&b'.') && digits_end(end + 1) > end + 1 {
-            end = digits_end(end + 1);
-        }
-        if let Some(b'e' | b'E') = self.bytes.get(end) {
-            let digits = end + 1 + usize::from(matches!(self.bytes.get(end + 1), Some(b'+' | b'-')));
-            if digits_end(digits) > digits {
-                end = digits_end(digits);
-            }
-        }
-        self.pos = end;
-        let number = self.text.get(start..end).unwrap_or_default();
-        if end > integer_end {
-            return Ok(Value::Float(number.parse().unwrap_or(f64::NAN)));
-        }
-        let digits = number.trim_start_matches('-').len();
-        if digits > MAX_INT_DIGITS {
-            return Err(JsonError::IntTooLong { digits });
-        }
-        Ok(BigInt::parse(number).unwrap_or(Value::None))
-    }
-
-    /// The text after an opening quote.
-    fn string(&mut self) -> Result<Text, JsonError> {
-        let quote = self.pos - 1;
-        let mut text = Text::new();
-        loop {
-            let chunk = self.pos;
-            let rest = self.bytes.get(chunk..).unwrap_or_default();
-            let length = rest
-                .iter()
-                .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0x00..=0x1F))
-                .count();
-            self.pos += length;
-            let chunk = self.text.get(chunk..self.pos).unwrap_or_default();
-            match self.peek() {
-                Some(b'"') => {
-                    self.pos += 1;
-                    if text.is_empty() {
-                        return Ok(Text::from(chunk));
-                    }
-                    text.push_str(chunk);
-                    return Ok(text);
-                }
-                Some(b'\\') => {
-                    text.push_str(chunk);
-                    self.pos += 1;
-                    text.push_code_point(self.escape(quote)?);
-                }
-                Some(_) => return self.error("Invalid control character at", self.pos),
-                None => return self.error("Unterminated string starting at", quote),
-            }
-        }
-    }
-
-    /// The code point of what follows a backslash.
-    fn escape(&mut self, quote: usize) -> Result<u32, JsonError> {
-        let Some(letter) = self.peek() else {
-            return self.error("Unterminated string starting at", quote);
-        };
-        self.pos += 1;
-        Ok(match letter {
-            b'"' | b'\\' | b'/' => letter.into(),
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => 10,
-            b'r' => 13,
-            b't' => 9,
-            b'u' => {
-                let Some(unit) = self.hex4(self.pos) else {
-                    return self.error("Invalid \\uXXXX escape", self.pos - 1);
-                };
-                self.pos += 4;
-                if (0xD800..0xDC00).contains(&unit)
-                    && self.bytes.get(self.pos..self.pos + 2) == Some(b"\\u")
-                    && let Some(low @ 0xDC00..0xE000) = self.hex4(self.pos + 2)
-                {
-                    self.pos += 6;
-                    return Ok(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
-                }
-                unit
-            }
-            _ => return self.error("Invalid \\escape", self.pos - 2),
-        })
-    }
-
-    /// Four hexadecimal digits; Python wants one character more behind them, be it the closing quote.
-    fn hex4(&self, at: usize) -> Option<u32> {
-        self.bytes.get(at + 4)?;
-        let digits = self.text.get(at..at + 4)?;
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
-        u32::from_str_radix(digits, 16).ok()
     }
 }

@@ -10,7 +10,7 @@ use celery_protocol::{Message, TaskCall};
 use harness::recorded::Answer;
 use public_api::{Authorize, TaskQueue, Unavailable, router};
 use service_kit::http::{self, Limits};
-use service_kit::shutdown::Shutdown;
+use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -77,7 +77,7 @@ impl Running {
             listener,
             router(authorize),
             limits,
-            Shutdown::manual(),
+            GracefulShutdown::manual(),
         ));
         Self {
             queue,

@@ -42,12 +42,12 @@ struct Waiting {
 pub(super) struct Connection {
     connections: Connections,
     evicted: CancellationToken,
-    state: Mutex<State>,
+    activity: Mutex<Activity>,
 }
 
-/// Its place among those that wait; when it took that place.
+/// What it does at the moment; for one that waits, its place among them and since when.
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum Activity {
     Waiting(u64, Instant),
     Busy,
 }
@@ -95,12 +95,12 @@ impl Connections {
             longest.evicted.cancel();
         }
         table.open += 1;
-        let state = table.wait(evicted.clone());
+        let activity = table.wait(evicted.clone());
         drop(table);
         Connection {
             connections: self.clone(),
             evicted,
-            state: Mutex::new(state),
+            activity: Mutex::new(activity),
         }
     }
 
@@ -110,18 +110,18 @@ impl Connections {
 }
 
 impl Table {
-    fn wait(&mut self, evicted: CancellationToken) -> State {
+    fn wait(&mut self, evicted: CancellationToken) -> Activity {
         let since = Instant::now();
         self.next += 1;
         self.waiting.insert(self.next, Waiting { since, evicted });
-        State::Waiting(self.next, since)
+        Activity::Waiting(self.next, since)
     }
 }
 
 impl Connection {
     /// Its request is being answered from now on, until [`wait`](Self::wait).
     pub(super) fn busy(&self) {
-        if let State::Waiting(place, _) = std::mem::replace(&mut *self.state(), State::Busy) {
+        if let Activity::Waiting(place, _) = std::mem::replace(&mut *self.activity(), Activity::Busy) {
             self.connections.table().waiting.remove(&place);
         }
     }
@@ -129,7 +129,7 @@ impl Connection {
     /// It waits from now on.
     pub(super) fn wait(&self) {
         let waiting = self.connections.table().wait(self.evicted.clone());
-        *self.state() = waiting;
+        *self.activity() = waiting;
         self.connections.news.notify_one();
     }
 
@@ -143,19 +143,19 @@ impl Connection {
 
     async fn waited(&self, longest: Duration) {
         loop {
-            let state = *self.state();
+            let activity = *self.activity();
             let now = Instant::now();
-            let until = match state {
-                State::Waiting(_, since) if now.duration_since(since) >= longest => return,
-                State::Waiting(_, since) => since + longest,
-                State::Busy => now + longest,
+            let until = match activity {
+                Activity::Waiting(_, since) if now.duration_since(since) >= longest => return,
+                Activity::Waiting(_, since) => since + longest,
+                Activity::Busy => now + longest,
             };
             sleep_until(until).await;
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::ZonedDateTime;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -26,7 +25,8 @@ use tracing::{debug, warn};
 use super::access::AccessLog;
 use super::answer::{error, unavailable};
 use super::connections::{Connection, Connections};
-use crate::shutdown::Shutdown;
+use super::limits::Limits;
+use crate::shutdown::GracefulShutdown;
 
 /// How long accepting pauses when the system has no more file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
@@ -35,68 +35,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// longest headers.
 const READ_BUFFER: usize = 128 * 1024;
 
-/// The share of the process's file descriptors that the connections of one listener may take: programs have up to three
-/// listeners, and connections of their own.
-const SHARE_OF_DESCRIPTORS: usize = 4;
-
-/// What clients may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Open connections; fewer where the process may not open four times as many files. When there are as many, a new
-    /// one takes the place of the one that has been without a request for longest (half a second at least); when all
-    /// have one, it is accepted later.
-    pub connections: usize,
-    /// From the first moment of waiting for a request to the end of its headers; so an idle
-    /// connection is closed after this time, too.
-    pub header_read: Duration,
-    /// All header lines together, in bytes; more is answered with 431.
-    pub header_bytes: usize,
-    /// For a handler to answer; 503 after that.
-    pub request: Duration,
-    /// For the client to take an answer; the connection is closed after that.
-    pub answer_write: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            header_read: Duration::from_secs(15),
-            header_bytes: 64 * 1024,
-            connections: 2048,
-            request: Duration::from_secs(30),
-            answer_write: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Limits {
-    /// Raises the process's limit of open files where it may, and says how many connections fit into it.
-    fn connections(&self) -> usize {
-        let wanted = u64::try_from(self.connections * SHARE_OF_DESCRIPTORS).unwrap_or(u64::MAX);
-        let limit = getrlimit(Resource::Nofile);
-        let Some(mut files) = limit.current.filter(|current| *current < wanted) else {
-            return self.connections;
-        };
-        let raised = Rlimit {
-            current: Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted))),
-            ..limit
-        };
-        match setrlimit(Resource::Nofile, raised) {
-            Ok(()) => files = raised.current.unwrap_or(wanted),
-            Err(error) => debug!("the limit of open files stays at {files}: {error}"),
-        }
-        let fitting = usize::try_from(files).unwrap_or(usize::MAX) / SHARE_OF_DESCRIPTORS;
-        self.connections.min(fitting).max(1)
-    }
-
-    /// How long a connection may be without a request.
-    fn waiting(&self) -> Duration {
-        self.header_read + self.answer_write
-    }
-}
-
 /// Serves HTTP/1 until a warm shutdown, then lets running requests finish within the drain limit.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: Shutdown) {
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: GracefulShutdown) {
     serve_logging(listener, router, limits, AccessLog::default(), shutdown).await;
 }
 
@@ -106,7 +46,7 @@ pub async fn serve_logging(
     router: Router,
     limits: Limits,
     access_log: AccessLog,
-    shutdown: Shutdown,
+    shutdown: GracefulShutdown,
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -179,7 +119,7 @@ async fn converse(
     stream: TcpStream,
     connection: Arc<Connection>,
     answers: Answers,
-    shutdown: Shutdown,
+    shutdown: GracefulShutdown,
 ) {
     let longest_wait = answers.limits.waiting();
     let answered = Arc::clone(&connection);
@@ -249,228 +189,4 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::routing::get;
-    use std::net::SocketAddr;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::sync::{Notify, Semaphore};
-
-    const BOUND: Duration = Duration::from_secs(10);
-
-    async fn start(router: Router, limits: Limits, shutdown: &Shutdown) -> (SocketAddr, JoinSet<()>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut server = JoinSet::new();
-        server.spawn(serve(listener, router, limits, shutdown.clone()));
-        (address, server)
-    }
-
-    async fn read_to_end(stream: &mut TcpStream) -> String {
-        let mut answer = Vec::new();
-        timeout(BOUND, stream.read_to_end(&mut answer))
-            .await
-            .unwrap()
-            .unwrap();
-        String::from_utf8(answer).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_warm_shutdown_finishes_what_is_running_and_takes_nothing_new() {
-        let (entered, proceed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (in_handler, go_on) = (entered.clone(), proceed.clone());
-        let slow = async move || {
-            in_handler.notify_one();
-            go_on.notified().await;
-            "done"
-        };
-        let router = Router::new().route("/", get(slow));
-        let shutdown = Shutdown::manual();
-        let (address, mut server) = start(router, Limits::default(), &shutdown).await;
-        let mut idle = TcpStream::connect(address).await.unwrap();
-        let mut running = TcpStream::connect(address).await.unwrap();
-        running
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
-        timeout(BOUND, entered.notified()).await.unwrap();
-
-        shutdown.warm.cancel();
-        assert_eq!(read_to_end(&mut idle).await, "");
-        proceed.notify_one();
-        let answer = read_to_end(&mut running).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"),
-            "{answer}"
-        );
-        timeout(BOUND, server.join_next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        assert!(TcpStream::connect(address).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_cold_shutdown_leaves_with_a_request_running() {
-        let entered = Arc::new(Notify::new());
-        let in_handler = entered.clone();
-        let stuck = async move || {
-            in_handler.notify_one();
-            std::future::pending::<()>().await;
-        };
-        let shutdown = Shutdown::manual();
-        let (address, mut server) =
-            start(Router::new().route("/", get(stuck)), Limits::default(), &shutdown).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
-        timeout(BOUND, entered.notified()).await.unwrap();
-        shutdown.warm.cancel();
-        shutdown.cold.cancel();
-        timeout(BOUND, server.join_next())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-    }
-
-    #[tokio::test]
-    async fn headers_that_never_end_are_not_waited_for() {
-        let limits = Limits {
-            header_read: Duration::from_millis(100),
-            ..Limits::default()
-        };
-        let (address, _server) = start(Router::new(), limits, &Shutdown::manual()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
-        assert_eq!(read_to_end(&mut stream).await, "");
-    }
-
-    #[tokio::test]
-    async fn headers_beyond_the_limit_are_answered_with_431() {
-        let limits = Limits {
-            header_bytes: 16 * 1024,
-            ..Limits::default()
-        };
-        let (address, _server) = start(Router::new(), limits, &Shutdown::manual()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let long = "x".repeat(16 * 1024);
-        let request = format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nLong: {long}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let answer = read_to_end(&mut stream).await;
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_closes_its_half_still_gets_its_answer() {
-        let router = Router::new().route("/", get(async || "here"));
-        let (address, _server) = start(router, Limits::default(), &Shutdown::manual()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
-        stream.shutdown().await.unwrap();
-        assert!(read_to_end(&mut stream).await.ends_with("here"));
-    }
-
-    /// Slow headers on every connection there may be; a request on one more is answered all the same.
-    #[tokio::test]
-    async fn clients_that_never_finish_their_headers_do_not_keep_others_out() {
-        let limits = Limits {
-            connections: 8,
-            ..Limits::default()
-        };
-        let router = Router::new().route("/", get(async || "here"));
-        let (address, _server) = start(router, limits, &Shutdown::manual()).await;
-        let mut slow = Vec::new();
-        for _ in 0..3 * limits.connections {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
-            slow.push(stream);
-        }
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        assert!(read_to_end(&mut stream).await.ends_with("here"));
-    }
-
-    /// While all connections have a request, one more waits; it is served when one of them is.
-    #[tokio::test]
-    async fn more_requests_than_connections_wait_for_their_turn() {
-        let limits = Limits {
-            connections: 2,
-            ..Limits::default()
-        };
-        let (entered, proceed) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-        let (in_handler, go_on) = (entered.clone(), proceed.clone());
-        let slow = async move || {
-            in_handler.add_permits(1);
-            go_on.acquire().await.unwrap().forget();
-            "done"
-        };
-        let router = Router::new().route("/", get(slow));
-        let (address, _server) = start(router, limits, &Shutdown::manual()).await;
-        let mut streams = Vec::new();
-        for _ in 0..3 {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-            stream.write_all(request).await.unwrap();
-            streams.push(stream);
-        }
-        timeout(BOUND, entered.acquire_many(2))
-            .await
-            .unwrap()
-            .unwrap()
-            .forget();
-        let third = timeout(Duration::from_millis(200), entered.acquire()).await;
-        assert!(third.is_err(), "no more than two requests at a time");
-        proceed.add_permits(3);
-        for mut stream in streams {
-            assert!(read_to_end(&mut stream).await.ends_with("done"));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_handler_that_hangs_is_answered_for() {
-        let limits = Limits {
-            request: Duration::from_millis(100),
-            ..Limits::default()
-        };
-        let router = Router::new().route("/", get(std::future::pending::<()>));
-        let (address, _server) = start(router, limits, &Shutdown::manual()).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
-        let answer = read_to_end(&mut stream).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after"),
-            "{answer}"
-        );
-    }
-
-    /// A client that reads nothing: its answers fill the buffers between, and then the connection ends.
-    #[tokio::test]
-    async fn an_answer_that_is_not_taken_is_not_kept() {
-        let limits = Limits {
-            header_read: Duration::from_millis(100),
-            answer_write: Duration::from_millis(100),
-            ..Limits::default()
-        };
-        let large = async || vec![b'x'; 64 << 20];
-        let shutdown = Shutdown::manual();
-        let (address, mut server) = start(Router::new().route("/", get(large)), limits, &shutdown).await;
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
-        stream.readable().await.unwrap();
-        shutdown.warm.cancel();
-        let ended = timeout(Duration::from_secs(5), server.join_next()).await;
-        assert!(ended.is_ok(), "the server does not wait for the client");
-    }
-}
+mod tests;

@@ -29,7 +29,7 @@ pub struct LogWriter {
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    backlog: Mutex<Backlog>,
     /// There is something to write.
     filled: Condvar,
     /// All is written, or has failed.
@@ -37,7 +37,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Backlog {
     waiting: Vec<u8>,
     is_writing: bool,
     /// Lines that could not be written, and why the last of them could not.
@@ -92,27 +92,27 @@ impl LogWriter {
 
     /// Takes a line, or counts it as dropped. Never waits for whoever reads.
     pub fn line(&self, line: &[u8]) {
-        let mut state = self.shared.state();
-        if state.waiting.len() + line.len() > LIMIT {
-            state.dropped += 1;
-            "what reads the log stands still".clone_into(&mut state.why);
+        let mut backlog = self.shared.backlog();
+        if backlog.waiting.len() + line.len() > LIMIT {
+            backlog.dropped += 1;
+            "what reads the log stands still".clone_into(&mut backlog.why);
             return;
         }
-        state.waiting.extend_from_slice(line);
-        drop(state);
+        backlog.waiting.extend_from_slice(line);
+        drop(backlog);
         self.shared.filled.notify_one();
     }
 
     /// Waits until everything is written, until `deadline`.
     fn flush_until(&self, deadline: Instant) {
-        let mut state = self.shared.state();
-        while state.is_writing || !state.waiting.is_empty() {
+        let mut backlog = self.shared.backlog();
+        while backlog.is_writing || !backlog.waiting.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            let waited = self.shared.emptied.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.shared.emptied.wait_timeout(backlog, left);
+            backlog = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -127,8 +127,8 @@ impl LogWriter {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,47 +136,50 @@ impl<W: Write> Place<W> {
     fn write_all(mut self, shared: &Shared) {
         let mut batch = Vec::new();
         loop {
-            let mut state = shared.state();
-            while state.waiting.is_empty() {
-                state = shared.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let mut backlog = shared.backlog();
+            while backlog.waiting.is_empty() {
+                backlog = shared
+                    .filled
+                    .wait(backlog)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
-            std::mem::swap(&mut state.waiting, &mut batch);
-            state.is_writing = true;
-            let reported = self.report(&state, &mut batch);
-            drop(state);
+            std::mem::swap(&mut backlog.waiting, &mut batch);
+            backlog.is_writing = true;
+            let reported = self.report(&backlog, &mut batch);
+            drop(backlog);
 
             let lost = self.write(&batch);
             batch.clear();
             batch.shrink_to(KEPT);
-            let mut state = shared.state();
+            let mut backlog = shared.backlog();
             match lost {
                 Ok(()) if reported > 0 => {
-                    state.dropped -= reported;
+                    backlog.dropped -= reported;
                     self.reported = Some(Instant::now());
                 }
                 Ok(()) => {}
                 Err((lines, why)) => {
-                    state.dropped += lines - u64::from(reported > 0).min(lines);
-                    state.why = why.to_string();
+                    backlog.dropped += lines - u64::from(reported > 0).min(lines);
+                    backlog.why = why.to_string();
                 }
             }
-            state.is_writing = false;
+            backlog.is_writing = false;
             shared.emptied.notify_all();
         }
     }
 
     /// Adds the line about lost ones, if it is time for one; how many it reports.
-    fn report(&self, state: &State, batch: &mut Vec<u8>) -> u64 {
+    fn report(&self, backlog: &Backlog, batch: &mut Vec<u8>) -> u64 {
         let is_due = self.reported.is_none_or(|last| last.elapsed() >= REPORT_AGAIN);
-        if state.dropped == 0 || !is_due {
+        if backlog.dropped == 0 || !is_due {
             return 0;
         }
         let text = format!(
             "{} log lines before this one could not be written and are lost: {}",
-            state.dropped, state.why
+            backlog.dropped, backlog.why
         );
         batch.extend_from_slice((self.report)(&text).as_bytes());
-        state.dropped
+        backlog.dropped
     }
 
     /// Writes all, or tells how many lines were not written whole.
@@ -228,126 +231,4 @@ impl MakeWriter<'_> for LogWriter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::OpenOptions;
-    use std::io::{BufRead as _, BufReader};
-
-    const LINE: &[u8] = b"a line of some length\n";
-    const WAIT: Duration = Duration::from_mins(1);
-
-    fn plain(text: &str) -> String {
-        format!("{text}\n")
-    }
-
-    fn flushed(log: &LogWriter) -> u64 {
-        log.flush_until(Instant::now() + WAIT);
-        log.shared.state().dropped
-    }
-
-    #[test]
-    fn lines_for_a_reader_that_is_gone_are_counted() {
-        let (reader, writer) = io::pipe().unwrap();
-        let log = LogWriter::new(writer, plain);
-        log.line(LINE);
-        assert_eq!(flushed(&log), 0);
-        drop(reader);
-        for lost in 1..=3 {
-            log.line(LINE);
-            assert_eq!(flushed(&log), lost);
-        }
-        let why = log.shared.state().why.clone();
-        assert!(why.contains("Broken pipe"), "{why}");
-    }
-
-    #[test]
-    fn a_full_disk_costs_lines_and_nothing_else() {
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let log = LogWriter::new(full, plain);
-        log.line(&LINE.repeat(5));
-        assert_eq!(flushed(&log), 5);
-    }
-
-    #[test]
-    fn a_reader_that_stands_still_is_not_waited_for() {
-        let (reader, writer) = io::pipe().unwrap();
-        let log = LogWriter::new(writer, plain);
-        let sent = 200_000;
-        for _ in 0..sent {
-            log.line(LINE);
-        }
-        assert!(log.shared.state().dropped > 0);
-
-        // Every line is either read or reported, or still to be reported.
-        let seen = Arc::new(Mutex::new((0, 0)));
-        let counts = Arc::clone(&seen);
-        thread::spawn(move || {
-            for line in BufReader::new(reader).lines() {
-                let line = line.unwrap();
-                let mut counts = counts.lock().unwrap();
-                match line.split_once(" log lines before this one could not be written and are lost") {
-                    Some((lost, _)) => counts.1 += lost.parse::<u64>().unwrap(),
-                    None if line.as_bytes() == &LINE[..LINE.len() - 1] => counts.0 += 1,
-                    None => panic!("{line}"),
-                }
-            }
-        });
-        let begin = Instant::now();
-        loop {
-            let (read, reported) = *seen.lock().unwrap();
-            let left = log.shared.state().dropped;
-            if read > 0 && reported > 0 && read + reported + left == sent {
-                break;
-            }
-            log.flush_until(Instant::now() + Duration::from_millis(10));
-            assert!(
-                begin.elapsed() < WAIT,
-                "{read} read, {reported} reported, {left} left of {sent}"
-            );
-        }
-    }
-
-    #[test]
-    fn waiting_for_the_end_has_an_end() {
-        let (_reader, writer) = io::pipe().unwrap();
-        let log = LogWriter::new(writer, plain);
-        log.line(&LINE.repeat(10_000));
-        log.flush_until(Instant::now() + Duration::from_millis(10));
-        assert!(log.shared.state().is_writing);
-    }
-
-    /// Takes so many bytes, then fails until it is given more.
-    struct Room(Arc<Mutex<(usize, Vec<u8>)>>);
-
-    impl Write for Room {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let mut inner = self.0.lock().unwrap();
-            let taken = bytes.len().min(inner.0);
-            if taken == 0 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            inner.0 -= taken;
-            inner.1.extend_from_slice(&bytes[..taken]);
-            Ok(taken)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_line_that_is_cut_off_does_not_run_into_the_next_one() {
-        let room = Arc::new(Mutex::new((LINE.len() + 5, Vec::new())));
-        let log = LogWriter::new(Room(Arc::clone(&room)), plain);
-        log.line(&LINE.repeat(3));
-        assert_eq!(flushed(&log), 2);
-        room.lock().unwrap().0 = 10_000;
-        log.line(LINE);
-        assert_eq!(flushed(&log), 0);
-        let text = String::from_utf8(room.lock().unwrap().1.clone()).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1..3], ["a lin", "a line of some length"]);
-        assert!(lines[3].starts_with("2 log lines"), "{text}");
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::DatabaseError;
+use super::error::DatabaseError;
 
 /// As much work as waits before callers have to.
 const WAITING: usize = 1024;

@@ -1,47 +1,15 @@
-//! Opening the file: whose it is, what is in it, and what is in the way.
+//! Opening the file, and looking at it.
 
-use std::ffi::OsString;
-use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use service_kit::check;
 
-/// Marks the file as ours: "cpau".
-const APPLICATION_ID: i32 = 0x6370_6175;
-
-/// Counts the changes of [`SCHEMA`].
-const VERSION: i32 = 1;
-
-/// `queue` numbers its rows without ever using a number twice, so that the order of arrival is the order of numbers.
-const SCHEMA: &str = "
-    CREATE TABLE allow_list (
-        station TEXT NOT NULL,
-        token TEXT NOT NULL,
-        PRIMARY KEY (station, token)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE queue (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        message TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE dead_letter (
-        id INTEGER PRIMARY KEY,
-        message TEXT NOT NULL,
-        reason TEXT NOT NULL
-    ) STRICT;
-    CREATE TABLE audit_log (
-        start_time_ns INTEGER NOT NULL,
-        station_id TEXT NOT NULL,
-        driver_token TEXT NOT NULL,
-        status TEXT NOT NULL,
-        callback_status TEXT NOT NULL,
-        callback_url TEXT NOT NULL,
-        PRIMARY KEY (start_time_ns, station_id, driver_token)
-    ) STRICT, WITHOUT ROWID;
-";
+use super::lock::{holder, lock, lock_file};
+use super::open_error::{OpenError, Why};
+use super::schema::{Owner, owner, set_up};
 
 /// How long to wait for another program that has the file locked, such as a `sqlite3` shell.
 const BUSY: Duration = Duration::from_secs(2);
@@ -52,42 +20,6 @@ pub(super) struct OpenFile {
     pub(super) reader: Connection,
     /// Keeps other processes out as long as it is open.
     pub(super) lock: File,
-}
-
-/// The database cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) struct OpenError {
-    path: PathBuf,
-    why: Why,
-}
-
-/// What is wrong, and what to do unless another file is chosen.
-#[derive(Debug, thiserror::Error)]
-enum Why {
-    #[error("another standalone process{} has it open; stop that one, or", .0.pid.as_ref().map(|pid| format!(" ({pid})")).unwrap_or_default())]
-    InUse(Holder),
-    #[error("{} cannot be written: {error}; check the permissions of its directory, or", .path.display())]
-    Unwritable { path: PathBuf, error: io::Error },
-    #[error("it cannot be written; check its permissions, or")]
-    ReadOnly,
-    #[error("it is not an SQLite database; move it away, or")]
-    NotADatabase,
-    #[error("it is the database of another program;")]
-    Foreign,
-    #[error("a newer version of this program has written it; start that one, or")]
-    Newer,
-    #[error("there is none; start the services first, or")]
-    Missing,
-    #[error("{0};")]
-    Sqlite(rusqlite::Error),
-    #[error("there is no thread for it: {0}; free some resources, or")]
-    NoThread(io::Error),
-}
-
-/// The process that has the file open.
-#[derive(Debug)]
-pub(crate) struct Holder {
-    pid: Option<String>,
 }
 
 /// What is at the path of a database.
@@ -109,10 +41,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
         reader.pragma_update(None, "query_only", true)?;
         Ok(OpenFile { writer, reader, lock })
     };
-    opened().map_err(|why| OpenError {
-        path: path.clone(),
-        why,
-    })
+    opened().map_err(|why| OpenError::new(&path, why))
 }
 
 /// Opens the file to look at it, whether or not the services run on it.
@@ -129,10 +58,7 @@ pub(crate) fn view(path: &Path) -> Result<Connection, OpenError> {
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     };
-    viewed().map_err(|why| OpenError {
-        path: path.to_owned(),
-        why,
-    })
+    viewed().map_err(|why| OpenError::new(path, why))
 }
 
 /// Looks at whether the file could be opened, or made where there is none. Makes none.
@@ -161,52 +87,7 @@ pub(crate) fn look(path: &Path) -> Result<Looked, OpenError> {
             Owner::Nobody => Looked::New,
         })
     };
-    looked().map_err(|why| OpenError {
-        path: path.clone(),
-        why,
-    })
-}
-
-/// The process that has the file open, if there is one.
-pub(crate) fn holder(database: &Path) -> Option<Holder> {
-    let mut file = File::open(lock_file(database)).ok()?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Some(Holder::noted_in(&mut file)),
-        Ok(()) | Err(TryLockError::Error(_)) => None,
-    }
-}
-
-fn lock_file(database: &Path) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(".lock");
-    name.into()
-}
-
-/// A lock on a file beside the database: a lock on the database itself would get in the way of SQLite's own.
-fn lock(database: &Path) -> Result<File, Why> {
-    let path = lock_file(database);
-    let unwritable = |error| Why::Unwritable {
-        path: path.clone(),
-        error,
-    };
-    let options = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
-    let mut file = options.map_err(unwritable)?;
-    match file.try_lock() {
-        Ok(()) => {
-            let note = file
-                .set_len(0)
-                .and_then(|()| write!(file, "{}", std::process::id()));
-            note.map_err(unwritable)?;
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => Err(Why::InUse(Holder::noted_in(&mut file))),
-        Err(TryLockError::Error(error)) => Err(unwritable(error)),
-    }
+    looked().map_err(|why| OpenError::new(&path, why))
 }
 
 fn connect(path: &Path, extra: OpenFlags) -> Result<Connection, Why> {
@@ -215,95 +96,6 @@ fn connect(path: &Path, extra: OpenFlags) -> Result<Connection, Why> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     Ok(connection)
-}
-
-enum Owner {
-    Us,
-    Nobody,
-}
-
-fn owner(connection: &Connection) -> Result<Owner, Why> {
-    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
-    let empty = || connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0));
-    match (number("application_id")?, number("user_version")?) {
-        (APPLICATION_ID, VERSION) => Ok(Owner::Us),
-        (APPLICATION_ID, _) => Err(Why::Newer),
-        (0, 0) if empty()? => Ok(Owner::Nobody),
-        _ => Err(Why::Foreign),
-    }
-}
-
-fn set_up(connection: &Connection) -> Result<(), Why> {
-    let owner = owner(connection)?;
-    if connection.is_readonly("main")? {
-        return Err(Why::ReadOnly);
-    }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // In this mode a commit returns after its fsync.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    if let Owner::Nobody = owner {
-        let mark = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
-        connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {mark} COMMIT"))?;
-    }
-    Ok(())
-}
-
-impl Holder {
-    fn noted_in(lock: &mut File) -> Self {
-        let mut pid = String::new();
-        let read = lock.rewind().and_then(|()| lock.read_to_string(&mut pid));
-        let known = read.is_ok() && !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
-        Self {
-            pid: known.then_some(pid),
-        }
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.pid {
-            Some(pid) => write!(f, "process {pid}"),
-            None => f.write_str("another process"),
-        }
-    }
-}
-
-impl OpenError {
-    /// What is wrong and what to do, without the path.
-    pub(crate) fn reason(&self) -> String {
-        format!(
-            "{} choose another file with --database or STANDALONE_DATABASE",
-            self.why
-        )
-    }
-
-    pub(super) fn no_thread(path: &Path, error: io::Error) -> Self {
-        Self {
-            path: path.to_owned(),
-            why: Why::NoThread(error),
-        }
-    }
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot use the database {}: {}",
-            self.path.display(),
-            self.reason()
-        )
-    }
-}
-
-impl From<rusqlite::Error> for Why {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => Self::NotADatabase,
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
-            _ => Self::Sqlite(error),
-        }
-    }
 }
 
 #[cfg(test)]

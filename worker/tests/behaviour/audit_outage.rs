@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harness::eventually;
-use service_kit::admin::Readiness;
+use service_kit::readiness::Readiness;
 use tokio::task::JoinSet;
 use worker::audit_log::redis::RedisAuditLog;
 use worker::audit_log::{AuditLog, AuditRecord};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use harness::{Redis, eventually};
 use rusqlite::Connection;
-use service_kit::admin::Readiness;
+use service_kit::readiness::Readiness;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use worker::audit_log::redis::RedisAuditLog;

@@ -38,7 +38,7 @@ pub(crate) fn acl_client(base_url: &str) -> AclClient {
 
 /// An audit log with its own readiness.
 pub(crate) fn audit_log(sink: impl AuditSink) -> AuditLog {
-    AuditLog::new(sink, service_kit::admin::Readiness::new().part("audit log"))
+    AuditLog::new(sink, service_kit::readiness::Readiness::new().part("audit log"))
 }
 
 /// A whole authorizer on Redis.
