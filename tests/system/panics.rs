@@ -81,7 +81,7 @@ async fn public_api() {
     service.process.wait_for_line("Connected to", WAIT).await;
     vhost.close_all_connections().await;
     is_not_ready(&service.process, admin, "broker").await;
-    service.process.wait_for_line("starting it anew", WAIT).await;
+    service.process.wait_for_line("starting it again", WAIT).await;
     let station = Uuid::new_v4();
     let url = format!(
         "{}/station/{station}/driver/{TOKEN}/authorize?callback_url=http://127.0.0.1:9/",
