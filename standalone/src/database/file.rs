@@ -58,7 +58,7 @@ pub(crate) fn view(path: &Path) -> Result<Connection, OpenError> {
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     };
-    viewed().map_err(|why| OpenError::new(&path, why))
+    viewed().map_err(|why| OpenError::new(path, why))
 }
 
 /// Looks at whether the file could be opened, or made where there is none. Makes none.

@@ -90,8 +90,8 @@ impl Bench {
         registry
     }
 
-    async fn start(&self) -> (Shutdown, JoinSet<()>) {
-        let shutdown = Shutdown::manual();
+    async fn start(&self) -> (GracefulShutdown, JoinSet<()>) {
+        let shutdown = GracefulShutdown::manual();
         let runner = Runner::new(
             self.queue.clone(),
             self.registry(),
@@ -141,7 +141,7 @@ impl Bench {
     }
 }
 
-async fn stop(shutdown: Shutdown, mut runner: JoinSet<()>) {
+async fn stop(shutdown: GracefulShutdown, mut runner: JoinSet<()>) {
     shutdown.warm.cancel();
     timeout(BOUND, runner.join_next()).await.unwrap();
 }
