@@ -47,8 +47,8 @@ fn uses(modules: &Modules) -> Uses {
         let mut add = |to: &[String], through: &[String]| {
             let to = modules.file_of(to);
             if to != module.file {
-                let own = uses.entry(module.file.clone()).or_default();
-                own.entry(to.to_owned()).or_insert_with(|| through.join("::"));
+                let onwards = uses.entry(module.file.clone()).or_default();
+                onwards.entry(to.to_owned()).or_insert_with(|| through.join("::"));
             }
         };
         for import in &module.imports {
