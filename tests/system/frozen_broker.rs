@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use celery_protocol::TaskCall;
+use celery_runtime::{Producer, ProducerConfig, sender};
 use futures_util::future::join_all;
 use harness::{Broker, Gate, Process, Proxy, Receiver, Redis, Reply, Signal, Vhost};
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -73,6 +76,46 @@ async fn a_worker_stops_in_time_on_a_broker_that_is_cut_off() {
         }
     }
     panic!("a worker has not stopped in time, see above");
+}
+
+/// Messages that wait for their ETA fill the window, and the broker takes its time to give the worker new consumers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_stops_in_time_while_its_consumers_are_replaced() {
+    const REPLY: Duration = Duration::from_secs(4);
+    for _ in 0..ATTEMPTS {
+        let vhost = Broker::shared().await.vhost("stop").await;
+        let line = Proxy::start(vhost.address()).await;
+        let broker_url = vhost.amqp_url_at(line.port());
+        let arguments = ["--quiet", "worker", "--loglevel=DEBUG", "--concurrency=1"];
+        let worker = rust(
+            env!("CARGO_BIN_EXE_test-worker"),
+            &arguments,
+            &[("BROKER_URL", broker_url.as_str())],
+        );
+        worker.wait_for_line(" ready.", START).await;
+        line.slow_down(REPLY);
+        let producer = Producer::start(ProducerConfig {
+            broker: vhost.amqp_url().parse().expect("a broker URL"),
+            queue: "celery".to_owned(),
+            deadline: WAIT,
+            name: "test".to_owned(),
+        });
+        let next_hour = Timestamp::now() + SignedDuration::from_hours(1);
+        for _ in 0..2 {
+            let mut call = TaskCall::new("authorization_worker.tasks.authorize", Uuid::new_v4(), sender());
+            call.eta = Some(next_hour.to_string());
+            producer.send(&call).await.expect("the broker confirms");
+        }
+        worker.wait_for_line("replacing the consumers", WAIT).await;
+        let sent = Instant::now();
+        worker.signal(Signal::TERM);
+        let status = worker.wait_exit(WAIT).await;
+        assert_eq!(status.code(), Some(0), "{}", worker.tail());
+        if sent.elapsed() <= WARM {
+            return;
+        }
+    }
+    panic!("a worker has not stopped in time");
 }
 
 #[expect(clippy::print_stdout, reason = "the figures of the run")]
