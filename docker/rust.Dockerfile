@@ -24,6 +24,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY acl-service/Cargo.toml acl-service/
 COPY celery-protocol/Cargo.toml celery-protocol/
 COPY celery-runtime/Cargo.toml celery-runtime/
+COPY explain/Cargo.toml explain/
 COPY public-api/Cargo.toml public-api/
 COPY service-kit/Cargo.toml service-kit/
 COPY standalone/Cargo.toml standalone/
@@ -40,6 +41,7 @@ RUN for manifest in $(find . -mindepth 2 -name Cargo.toml); do \
  && cargo build --release --locked -p acl-service -p public-api -p worker
 COPY celery-protocol celery-protocol
 COPY celery-runtime celery-runtime
+COPY explain explain
 COPY service-kit service-kit
 COPY acl-service acl-service
 COPY public-api public-api

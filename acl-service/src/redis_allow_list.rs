@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use explain::explain;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, RedisError, RedisResult,
 };
 use service_kit::admin::Part;
-use service_kit::explain::explain;
 use service_kit::reach::reach;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};

@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use celery_protocol::{Sender, TaskCall, Text, Value};
+use explain::explain;
 use jiff::Timestamp;
-use service_kit::explain::explain;
 use service_kit::http::{self, Resource};
 use uuid::Uuid;
 

@@ -6,7 +6,6 @@ pub mod background;
 pub mod check;
 pub mod completions;
 pub mod env;
-pub mod explain;
 pub mod healthcheck;
 pub mod http;
 pub mod program;

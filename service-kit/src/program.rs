@@ -15,8 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::check::{self, Check};
 use crate::completions;
 use crate::env::{self, BadEnvironment, Env, Variable};
-use crate::explain::explain;
 use crate::{healthcheck, telemetry};
+use explain::explain;
 
 /// A program that is configured by its environment; its arguments are `--check`, `healthcheck` and `completions`.
 #[derive(Debug, Clone, Copy)]

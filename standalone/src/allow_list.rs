@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use acl_service::{AllowList, Unavailable};
+use explain::explain;
 use rusqlite::Connection;
-use service_kit::explain::explain;
 use uuid::Uuid;
 
 use crate::database::{Database, DatabaseError};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use celery_protocol::{Message, TaskCall};
+use explain::explain;
 use public_api::{TaskQueue, Unavailable};
 use rusqlite::{Connection, OptionalExtension as _, Row};
-use service_kit::explain::explain;
 use tokio::sync::Notify;
 
 use crate::database::{Database, DatabaseError};

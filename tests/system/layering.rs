@@ -11,21 +11,26 @@ use serde_json::Value;
 
 /// What each crate of the workspace may depend on among the others. Services never name one another.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("explain", &[]),
     ("celery-protocol", &[]),
-    ("celery-runtime", &["celery-protocol"]),
-    ("service-kit", &[]),
-    ("acl-service", &["service-kit"]),
+    ("celery-runtime", &["celery-protocol", "explain"]),
+    ("service-kit", &["explain"]),
+    ("acl-service", &["explain", "service-kit"]),
     (
         "public-api",
-        &["celery-protocol", "celery-runtime", "service-kit"],
+        &["celery-protocol", "celery-runtime", "explain", "service-kit"],
     ),
-    ("worker", &["celery-protocol", "celery-runtime", "service-kit"]),
+    (
+        "worker",
+        &["celery-protocol", "celery-runtime", "explain", "service-kit"],
+    ),
     (
         "standalone",
         &[
             "acl-service",
             "celery-protocol",
             "celery-runtime",
+            "explain",
             "public-api",
             "service-kit",
             "worker",

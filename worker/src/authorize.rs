@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use celery_protocol::{Dict, Value, json};
-use service_kit::explain::explain;
+use explain::explain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 

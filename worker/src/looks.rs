@@ -3,8 +3,8 @@
 #[cfg(feature = "servers")]
 mod servers;
 
+use explain::explain;
 use service_kit::check::Check;
-use service_kit::explain::explain;
 
 #[cfg(feature = "servers")]
 pub(crate) use self::servers::{audit_log, brokers, file, task};

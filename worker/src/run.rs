@@ -12,13 +12,13 @@ use celery_runtime::{
     nodename,
 };
 use clap::FromArgMatches as _;
+use explain::explain;
 use jiff::ZonedDateTime;
 use service_kit::admin::{self, ADMIN_ADDRESS, Part, Readiness};
 use service_kit::background::Background;
 use service_kit::check::{self, Check};
 use service_kit::completions;
 use service_kit::env::{self, BadEnvironment, Env, Variable};
-use service_kit::explain::explain;
 use service_kit::healthcheck;
 use service_kit::http::ListenAddress;
 use service_kit::program::block_on;

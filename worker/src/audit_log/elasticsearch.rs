@@ -15,7 +15,7 @@ use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use elasticsearch::http::transport::{BuildError, SingleNodeConnectionPool, TransportBuilder};
 use elasticsearch::indices::{IndicesCreateParts, IndicesExistsParts};
 use elasticsearch::{BulkParts, Elasticsearch};
-use service_kit::explain::explain;
+use explain::explain;
 use tokio::time::Instant;
 
 use self::answer::Failure;

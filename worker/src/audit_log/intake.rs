@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 
-use service_kit::explain::explain;
+use explain::explain;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 

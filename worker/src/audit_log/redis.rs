@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use explain::explain;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{
     AsyncCommands as _, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _,
     RedisError, RedisResult,
 };
-use service_kit::explain::explain;
 use service_kit::reach::reach;
 
 use super::{AuditError, AuditRecord, AuditSink, Fate};

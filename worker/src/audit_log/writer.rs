@@ -5,8 +5,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use explain::explain;
 use service_kit::admin::Part;
-use service_kit::explain::explain;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};

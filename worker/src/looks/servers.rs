@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use celery_runtime::{BrokerUrl, broker_look};
+use explain::{explain, root_cause};
 use service_kit::check::{self, Check, Found};
-use service_kit::explain::{explain, root_cause};
 
 use super::callbacks;
 use crate::audit_log::redis::RedisAuditLog;

@@ -2,8 +2,8 @@
 
 use elasticsearch::http::StatusCode;
 use elasticsearch::http::response::{Error as Details, Exception, Response};
+use explain::explain;
 use serde::Deserialize;
-use service_kit::explain::explain;
 
 use crate::audit_log::Fate;
 

@@ -1,10 +1,10 @@
-//! Errors for people: one line with every cause, and no cause twice.
+#![doc = include_str!("../README.md")]
 
 use std::error::Error;
 use std::iter::successors;
 
-/// The error with its causes, in one line. Many libraries repeat their cause in their own text; a cause that has just been
-/// said is left out.
+/// Returns the error and its sources in one line, separated by `: `. A source whose text is already part of the text before
+/// it is left out.
 pub fn explain(error: &(dyn Error + 'static)) -> String {
     let mut line = String::new();
     let mut last = String::new();
@@ -22,7 +22,7 @@ pub fn explain(error: &(dyn Error + 'static)) -> String {
     line
 }
 
-/// The last cause: with libraries that wrap a reason in the names of their layers, the reason.
+/// Returns the text of the innermost source, or of the error itself if it has none.
 pub fn root_cause(error: &(dyn Error + 'static)) -> String {
     successors(Some(error), |error| (*error).source())
         .last()
