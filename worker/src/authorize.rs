@@ -90,7 +90,7 @@ impl Authorizer {
             );
         }
         self.audit_log
-            .write(&record(task_id, &arguments, verdict, &callback_status, now))
+            .write(record(task_id, &arguments, verdict, &callback_status, now))
             .await;
         result
     }

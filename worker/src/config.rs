@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use explain::explain;
 use hyper::Uri;
 use service_kit::env::{Reader, Variable};
 
@@ -192,8 +193,9 @@ impl SpoolConfig {
         ) {
             (Err(error), None) if error.is_unwritable() => {
                 tracing::warn!(
-                    "there is no spool: {error}. While the audit log is down, records are kept back and their messages \
-                     unacknowledged"
+                    "there is no spool: {}. While the audit log is down, records are kept back and their messages \
+                     unacknowledged",
+                    explain(&error)
                 );
                 Ok(None)
             }

@@ -62,7 +62,8 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
                 let answer = crate::audit_log::elasticsearch::look(&elasticsearch).await;
                 // Errors quote the URL, in whose path the rest of a password stands that is not escaped.
                 let path = elasticsearch.url.path().trim_matches('/');
-                let answer = answer.map_err(|why| {
+                let answer = answer.map_err(|error| {
+                    let why = explain(&error);
                     if path.is_empty() {
                         why
                     } else {
@@ -75,6 +76,7 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
         AuditLogConfig::Redis { host, port } => {
             check.look(format!("audit log in Redis {host}:{port}"), async move {
                 let answer = RedisAuditLog::look(&host, port).await;
+                let answer = answer.map_err(|error| explain(&error));
                 answered(answer, "start Redis, or set REDIS_HOST and REDIS_PORT")
             });
         }
