@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use axum::Router;
+use callback_client::proxy::Proxies;
+use callback_client::tls;
 use celery_runtime::Registry;
 use public_api::Authorize;
 use service_kit::admin::{Part, Readiness};
@@ -17,8 +19,6 @@ use tokio::task::{JoinError, JoinSet};
 use worker::acl_client::AclClient;
 use worker::audit_log::AuditLog;
 use worker::authorize::Authorizer;
-use worker::callback::proxy::Proxies;
-use worker::callback::tls;
 
 use crate::allow_list::SqliteAllowList;
 use crate::audit_log::SqliteAuditLog;
@@ -169,7 +169,7 @@ impl Services {
 }
 
 fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::Result<Authorizer> {
-    config.worker.proxies.announce();
+    config.worker.outgoing.proxies.announce();
     let (_, callbacks) = config.worker.clients()?;
     // The ACL service is in this very process: no proxy leads to it.
     let acl = AclClient::new(

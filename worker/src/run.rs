@@ -34,7 +34,7 @@ use crate::audit_log::{AuditLog, NoAuditLog};
 use crate::authorize::Authorizer;
 use crate::cli::Cli;
 use crate::config::{self, AuditLogConfig, Config};
-use crate::{looks, task};
+use crate::{looks, task, task_name};
 
 const BROKER_URL: Variable = Variable {
     name: "BROKER_URL",
@@ -223,7 +223,7 @@ async fn work(
     readiness: &Readiness,
     shutdown: Shutdown,
 ) -> anyhow::Result<u8> {
-    settings.task.proxies.announce();
+    settings.task.outgoing.proxies.announce();
     let (acl, callbacks) = settings.task.clients()?;
     let authorizer = Arc::new(Authorizer::new(acl, callbacks, audit_log));
     let mut registry = Registry::new();
@@ -234,7 +234,7 @@ async fn work(
         telemetry::say(banner(
             &config,
             &registry,
-            task::APP,
+            task_name::APP,
             cli.loglevel.shows_tasks(),
             &ZonedDateTime::now(),
         ));

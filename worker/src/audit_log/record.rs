@@ -15,7 +15,7 @@ pub struct AuditRecord {
     pub driver_token: String,
     /// What the caller was told.
     pub status: Verdict,
-    /// How the callback ended: [`CallbackStatus`](crate::callback_status::CallbackStatus).
+    /// How the callback ended: [`CallbackStatus`](callback_client::CallbackStatus).
     pub callback_status: String,
     /// Where the callback went, as Python's `str()` shows it.
     pub callback_url: String,

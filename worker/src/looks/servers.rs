@@ -6,7 +6,7 @@ use celery_runtime::{BrokerUrl, broker_look};
 use explain::{explain, root_cause};
 use service_kit::check::{self, Check, Found};
 
-use super::callbacks;
+use super::callbacks::callbacks;
 use crate::audit_log::redis::RedisAuditLog;
 use crate::config::{AuditLogConfig, Config, SpoolConfig};
 
@@ -29,9 +29,9 @@ pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues
 /// Adds what every authorization needs: the ACL service, and what callbacks are made with.
 pub(crate) fn task(check: &mut Check, config: &Config) {
     let acl_service = config.clone();
-    let url = without_credentials(&config.authorization_service_url);
+    let url = without_credentials(&config.acl.url);
     check.look(format!("ACL service {url}"), async move {
-        let (acl, _) = acl_service.clients().map_err(|error| explain(&*error))?;
+        let (acl, _) = acl_service.clients().map_err(|error| explain(&error))?;
         match acl.look().await {
             Ok(status) => Ok(format!("answers, with status {status}")),
             Err(why) => Err(format!(
