@@ -22,6 +22,7 @@ WORKDIR /build
 # The dependencies are a layer of their own: built with empty sources, so they are rebuilt only when a manifest changes.
 COPY Cargo.toml Cargo.lock ./
 COPY acl-service/Cargo.toml acl-service/
+COPY callback-client/Cargo.toml callback-client/
 COPY celery-protocol/Cargo.toml celery-protocol/
 COPY celery-runtime/Cargo.toml celery-runtime/
 COPY explain/Cargo.toml explain/
@@ -39,6 +40,7 @@ RUN for manifest in $(find . -mindepth 2 -name Cargo.toml); do \
         done || exit 1; \
     done \
  && cargo build --release --locked -p acl-service -p public-api -p worker
+COPY callback-client callback-client
 COPY celery-protocol celery-protocol
 COPY celery-runtime celery-runtime
 COPY explain explain

@@ -3,8 +3,8 @@
 
 #![no_main]
 
+use callback_client::callback_url::{CallbackUrl, Judgement, judge, judge_wtf8};
 use libfuzzer_sys::fuzz_target;
-use worker::callback_url::{CallbackUrl, Judgement, judge, judge_wtf8};
 
 /// How many hops a callback takes at most.
 const MAX_REDIRECTS: usize = 30;

@@ -4,7 +4,7 @@
 #![no_main]
 
 use arbitrary::Unstructured;
-use celery_protocol::{Dict, FieldTable, Incoming, TaskCall, TaskMessage, Text, Value};
+use celery_protocol::{FieldTable, Incoming, TaskCall, TaskMessage, Text, Value};
 use fuzz::{call, received};
 use libfuzzer_sys::fuzz_target;
 use worker::arguments::Arguments;
@@ -33,8 +33,7 @@ fn receive(bytes: &[u8]) {
             for time in [task.eta, task.expires].into_iter().flatten() {
                 let _ = (time.timestamp(), time.or_utc().isoformat());
             }
-            let none = Dict::new();
-            bind(&task.args, task.keywords().unwrap_or(&none));
+            bind(&task.args, &task.kwargs);
             send_again(&task);
         }
         Err(error) => {
@@ -44,7 +43,7 @@ fn receive(bytes: &[u8]) {
 }
 
 /// As the task `authorize` takes its arguments.
-fn bind(args: &Value, kwargs: &Dict) {
+fn bind(args: &Value, kwargs: &Value) {
     match Arguments::bind(args, kwargs) {
         Ok(arguments) => {
             let _ = (
@@ -154,5 +153,5 @@ fn send(call: &TaskCall) {
         call.stamped_headers.clone().unwrap_or_default()
     );
     assert_eq!(task.headers, message.properties.headers);
-    bind(&task.args, &call.kwargs);
+    bind(&task.args, &task.kwargs);
 }

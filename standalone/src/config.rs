@@ -104,7 +104,7 @@ mod tests {
         );
         assert_eq!(config.database, PathBuf::from("cp-auth.db"));
         assert_eq!(config.authorization_timeout, Duration::from_secs(5));
-        assert_eq!(config.worker.callback_timeout, Duration::from_secs(5));
+        assert_eq!(config.worker.callback.timeout, Duration::from_secs(5));
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
             ("127.0.0.2:1".into(), "127.0.0.2:2".into())
         );
         assert_eq!(config.database, PathBuf::from("env.db"));
-        assert_eq!(config.worker.callback_timeout, Duration::from_secs(7));
+        assert_eq!(config.worker.callback.timeout, Duration::from_secs(7));
         let flags = RunFlags {
             host: Some("::1".to_owned()),
             api_port: Some(3),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use axum::Router;
+use callback_client::proxy::Proxies;
+use callback_client::tls;
 use celery_runtime::Registry;
 use explain::explain;
 use public_api::Authorize;
@@ -20,8 +22,6 @@ use tokio::time::sleep;
 use worker::acl_client::AclClient;
 use worker::audit_log::AuditLog;
 use worker::authorize::Authorizer;
-use worker::callback::proxy::Proxies;
-use worker::callback::tls;
 
 use crate::allow_list::SqliteAllowList;
 use crate::audit_log::SqliteAuditLog;
@@ -178,7 +178,7 @@ impl Services {
 }
 
 fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::Result<Authorizer> {
-    config.worker.proxies.announce();
+    config.worker.outgoing.proxies.announce();
     let (_, callbacks) = config.worker.clients()?;
     // The ACL service is in this very process: no proxy leads to it.
     let acl = AclClient::new(

@@ -1,24 +1,33 @@
 //! Asking the ACL service whether a driver may charge (behaviour 4).
 
+mod outage;
+
+use std::error::Error;
 use std::time::Duration;
 
+use callback_client::USER_AGENT;
+use callback_client::proxy::Proxies;
 use celery_protocol::{Text, Value, json};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue};
 use reqwest::redirect;
 use tokio::time::Instant;
 
-use crate::callback::USER_AGENT;
-use crate::callback::proxy::Proxies;
+use self::outage::Outage;
 use crate::driver_token;
 
-/// As much of an answer as is read, in bytes.
+/// Bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// As many redirects as Python follows.
+/// Redirects that Python follows.
 const REDIRECT_LIMIT: usize = 30;
 
 /// The keys that may carry the answer: the service's own word, then that of its documentation.
 const KEYS: [&str; 2] = ["authorized", "allowed"];
+
+/// The client cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the client for the ACL service")]
+pub struct SetUpError(#[source] Box<dyn Error + Send + Sync>);
 
 /// Why there is no answer. Every one of them makes the verdict `unknown`. Never shows the URL: it holds the token.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +37,7 @@ pub enum AclError {
     TimedOut,
     /// The exchange failed.
     #[error("the ACL service could not be asked")]
-    Exchange(#[source] reqwest::Error),
+    Exchange(#[source] Box<dyn Error + Send + Sync>),
     /// An answer other than 2xx.
     #[error("the ACL service answered with status {0}")]
     Status(u16),
@@ -38,43 +47,33 @@ pub enum AclError {
     /// Not JSON.
     #[error("the ACL service's answer is no JSON")]
     NotJson(#[source] json::JsonError),
-    /// JSON that says nothing.
+    /// JSON without either key.
     #[error("the ACL service's answer says neither `authorized` nor `allowed`")]
     Silent,
-    /// JSON that says something else than yes or no.
+    /// JSON whose value is neither yes nor no.
     #[error("the ACL service's answer is neither true, false, 1 nor 0")]
     Unclear,
 }
 
 /// Asks one ACL service over connections that are kept.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct AclClient {
     http: reqwest::Client,
     base_url: String,
+    outage: Outage,
 }
 
 impl AclClient {
     /// `base_url` is used as it stands: a trailing `/` makes two.
-    pub fn new(base_url: String, tls: rustls::ClientConfig, proxies: &Proxies) -> reqwest::Result<Self> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .http1_title_case_headers()
-            .user_agent(USER_AGENT)
-            .default_headers(headers)
-            .referer(false)
-            .redirect(redirect::Policy::limited(REDIRECT_LIMIT))
-            .no_proxy();
-        for proxy in proxies.for_reqwest()? {
-            builder = builder.proxy(proxy);
-        }
+    ///
+    /// # Errors
+    ///
+    /// A proxy cannot be used.
+    pub fn new(base_url: String, tls: rustls::ClientConfig, proxies: &Proxies) -> Result<Self, SetUpError> {
         Ok(Self {
-            http: builder.build()?,
+            http: http_client(tls, proxies).map_err(|error| SetUpError(error.into()))?,
             base_url,
+            outage: Outage::default(),
         })
     }
 
@@ -83,11 +82,21 @@ impl AclClient {
     /// # Errors
     ///
     /// There is no answer. Does not show the URL, which may hold a password.
-    pub async fn look(&self) -> reqwest::Result<u16> {
+    pub async fn look(&self) -> Result<u16, AclError> {
         let answer = self.http.get(format!("{}/", self.base_url)).send().await;
-        answer
-            .map(|answer| answer.status().as_u16())
-            .map_err(reqwest::Error::without_url)
+        answer.map(|answer| answer.status().as_u16()).map_err(failed)
+    }
+
+    /// Whether the driver may charge at the station; `None` if there is no usable answer. Logs an outage when it begins and
+    /// when it is over, and each failure in between at debug level.
+    ///
+    /// `within` bounds the whole exchange; `now` is the time at which it begins, in nanoseconds since 1970.
+    pub async fn ask(&self, station_id: &str, token: &Text, within: Duration, now: i128) -> Option<bool> {
+        let began = Instant::now();
+        let answer = self.is_allowed(station_id, token, within).await;
+        let elapsed = i128::try_from(began.elapsed().as_nanos()).unwrap_or(0);
+        self.outage.note(station_id, &answer, now + elapsed);
+        answer.ok()
     }
 
     /// Whether the driver may charge at the station. `within` bounds the whole exchange, the body included.
@@ -99,7 +108,7 @@ impl AclClient {
     ) -> Result<bool, AclError> {
         let url = self.url(station_id, token);
         let began = Instant::now();
-        match tokio::time::timeout(within, self.ask(url)).await {
+        match tokio::time::timeout(within, self.exchange(url)).await {
             // The timer counts in milliseconds; an answer after the deadline is none.
             Ok(answer) if began.elapsed() <= within => answer,
             _ => Err(AclError::TimedOut),
@@ -114,8 +123,7 @@ impl AclClient {
         )
     }
 
-    async fn ask(&self, url: String) -> Result<bool, AclError> {
-        let failed = |error: reqwest::Error| AclError::Exchange(error.without_url());
+    async fn exchange(&self, url: String) -> Result<bool, AclError> {
         let mut response = self.http.get(url).send().await.map_err(failed)?;
         if !response.status().is_success() {
             return Err(AclError::Status(response.status().as_u16()));
@@ -131,7 +139,38 @@ impl AclClient {
     }
 }
 
-/// What an answer says. Bytes that are no UTF-8 are replaced, as in Python.
+fn http_client(tls: rustls::ClientConfig, proxies: &Proxies) -> reqwest::Result<reqwest::Client> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .http1_only()
+        .http1_title_case_headers()
+        .user_agent(USER_AGENT)
+        .default_headers(headers)
+        .referer(false)
+        .redirect(redirect::Policy::limited(REDIRECT_LIMIT))
+        .no_proxy();
+    for (url, proxy) in [
+        (&proxies.http, reqwest::Proxy::http as fn(_) -> _),
+        (&proxies.https, reqwest::Proxy::https),
+        (&proxies.all, reqwest::Proxy::all),
+    ] {
+        if !url.is_empty() {
+            let direct = reqwest::NoProxy::from_string(&proxies.no);
+            builder = builder.proxy(proxy(url.as_str())?.no_proxy(direct));
+        }
+    }
+    builder.build()
+}
+
+fn failed(error: reqwest::Error) -> AclError {
+    AclError::Exchange(error.without_url().into())
+}
+
+/// The value of an answer. Bytes that are not UTF-8 are replaced, as in Python.
 fn answer(body: &[u8]) -> Result<bool, AclError> {
     let text = String::from_utf8_lossy(body);
     let value = json::parse(text.as_bytes()).map_err(AclError::NotJson)?;

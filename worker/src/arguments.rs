@@ -1,34 +1,17 @@
 //! The arguments of the `authorize` task, bound as CPython binds those of
 //! `def authorize(station_id, driver_token, callback_url, expiry_time_ns)`, and what it makes of wrong ones.
 
+mod error;
 mod expiry;
 
-use celery_protocol::{Dict, Text, Value};
+use celery_protocol::{Text, Value};
 
+pub use self::error::ArgumentError;
 pub use self::expiry::Expiry;
-use crate::task;
+use crate::task_name;
 
 /// The parameters, in order.
 const PARAMETERS: [&str; 4] = ["station_id", "driver_token", "callback_url", "expiry_time_ns"];
-
-/// The exception that Python raises for wrong arguments; the task fails with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{class}: {message}")]
-pub struct ArgumentError {
-    /// The exception's class, such as `TypeError`.
-    pub class: &'static str,
-    /// Its text.
-    pub message: String,
-}
-
-impl ArgumentError {
-    fn new(class: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            class,
-            message: message.into(),
-        }
-    }
-}
 
 /// One value per parameter, of whatever type the message had.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +29,17 @@ pub struct Arguments {
 impl Arguments {
     /// Binds `authorize(*args, **kwargs)`. CPython's order: names that are unknown or given twice, too many positions, then
     /// missing ones (CPython 3.11 `Python/ceval.c`: `initialize_locals`).
-    pub fn bind(args: &Value, kwargs: &Dict) -> Result<Self, ArgumentError> {
+    ///
+    /// # Errors
+    ///
+    /// The `TypeError` that CPython raises.
+    pub fn bind(args: &Value, kwargs: &Value) -> Result<Self, ArgumentError> {
+        let Value::Dict(kwargs) = kwargs else {
+            let kind = kwargs.type_name();
+            return Err(ArgumentError::type_error(format!(
+                "authorize() argument after ** must be a mapping, not {kind}"
+            )));
+        };
         let positional = positional(args)?;
         let given = positional.len();
         let mut bound: [Option<Value>; 4] = [const { None }; 4];
@@ -55,12 +48,12 @@ impl Arguments {
         }
         for (name, value) in kwargs {
             let Some(index) = PARAMETERS.iter().position(|parameter| *name == *parameter) else {
-                return Err(type_error(format!(
+                return Err(ArgumentError::type_error(format!(
                     "authorize() got an unexpected keyword argument '{name}'"
                 )));
             };
             if bound[index].is_some() {
-                return Err(type_error(format!(
+                return Err(ArgumentError::type_error(format!(
                     "authorize() got multiple values for argument '{name}'"
                 )));
             }
@@ -68,7 +61,7 @@ impl Arguments {
         }
         if given > PARAMETERS.len() {
             let message = format!("authorize() takes 4 positional arguments but {given} were given");
-            return Err(type_error(message));
+            return Err(ArgumentError::type_error(message));
         }
         match bound {
             [
@@ -108,13 +101,15 @@ impl Arguments {
     pub fn token(&self) -> Result<&Text, ArgumentError> {
         match &self.driver_token {
             Value::Text(token) => Ok(token),
-            Value::Bytes(_) => Err(type_error("cannot use a string pattern on a bytes-like object")),
+            Value::Bytes(_) => Err(ArgumentError::type_error(
+                "cannot use a string pattern on a bytes-like object",
+            )),
             other => {
                 let message = format!(
                     "expected string or bytes-like object, got '{}'",
                     other.type_name()
                 );
-                Err(type_error(message))
+                Err(ArgumentError::type_error(message))
             }
         }
     }
@@ -150,9 +145,9 @@ fn positional(args: &Value) -> Result<Vec<Value>, ArgumentError> {
             let kind = other.type_name();
             let message = format!(
                 "{}() argument after * must be an iterable, not {kind}",
-                task::NAME
+                task_name::NAME
             );
-            return Err(type_error(message));
+            return Err(ArgumentError::type_error(message));
         }
     })
 }
@@ -166,13 +161,9 @@ fn missing_arguments(names: &[&str]) -> ArgumentError {
         [] => ("s", String::new()),
     };
     let count = names.len();
-    type_error(format!(
+    ArgumentError::type_error(format!(
         "authorize() missing {count} required positional argument{plural}: {list}"
     ))
-}
-
-fn type_error(message: impl Into<String>) -> ArgumentError {
-    ArgumentError::new("TypeError", message)
 }
 
 #[cfg(test)]
@@ -184,7 +175,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (*name, value.clone()))
             .collect();
-        Arguments::bind(args, &kwargs).map_err(|error| error.to_string())
+        Arguments::bind(args, &Value::Dict(kwargs)).map_err(|error| error.to_string())
     }
 
     fn three() -> Value {
@@ -235,6 +226,15 @@ mod tests {
                 format!("TypeError: authorize() {expected}")
             );
         }
+    }
+
+    #[test]
+    fn keywords_are_a_mapping() {
+        let error = Arguments::bind(&three(), &Value::List(Vec::new())).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "TypeError: authorize() argument after ** must be a mapping, not list"
+        );
     }
 
     #[test]

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use celery_protocol::{Dict, Value, json};
-use explain::explain;
+use callback_client::callback_url::{self, Judgement};
+use callback_client::{CallbackClient, CallbackStatus};
+use celery_protocol::{Dict, Text, Value, json};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-use crate::acl_client::{AclClient, AclError};
-use crate::acl_outage::AclOutage;
+use crate::acl_client::AclClient;
 use crate::arguments::{ArgumentError, Arguments};
 use crate::audit_log::{AuditLog, AuditRecord};
-use crate::callback::CallbackClient;
-use crate::callback_status::{self, CallbackStatus};
-use crate::callback_url::{self, Judgement};
 use crate::driver_token;
 use crate::verdict::Verdict;
 
@@ -21,19 +18,22 @@ use crate::verdict::Verdict;
 #[derive(Debug)]
 pub struct Authorizer {
     acl: AclClient,
-    acl_outage: AclOutage,
     callbacks: CallbackClient,
     audit_log: AuditLog,
 }
 
-/// What the arguments alone tell.
-enum Decision {
+/// What follows from the arguments alone.
+enum Decision<'a> {
     /// The verdict.
     Given(Verdict),
     /// The verdict for arguments that Python fails over, and how it fails.
     Failed(Verdict, ArgumentError),
-    /// Nothing: the ACL service has to be asked, within this time.
-    Open { station_id: String, time_left: Duration },
+    /// No verdict: the ACL service has to be asked about this station and token, within this time.
+    Open {
+        station_id: String,
+        token: &'a Text,
+        time_left: Duration,
+    },
 }
 
 impl Authorizer {
@@ -41,7 +41,6 @@ impl Authorizer {
     pub fn new(acl: AclClient, callbacks: CallbackClient, audit_log: AuditLog) -> Self {
         Self {
             acl,
-            acl_outage: AclOutage::default(),
             callbacks,
             audit_log,
         }
@@ -59,7 +58,7 @@ impl Authorizer {
         &self,
         task_id: &str,
         args: &Value,
-        kwargs: &Dict,
+        kwargs: &Value,
         now: i128,
     ) -> Result<(), ArgumentError> {
         let began = Instant::now();
@@ -73,63 +72,39 @@ impl Authorizer {
             Decision::Failed(verdict, error) => (verdict, Err(error)),
             Decision::Open {
                 station_id,
+                token,
                 time_left,
-            } => {
-                let time_left = time_left.saturating_sub(began.elapsed());
-                let answer = self.ask(&arguments, &station_id, time_left).await;
-                let elapsed = i128::try_from(began.elapsed().as_nanos()).unwrap_or(0);
-                self.note(&station_id, &answer, now + elapsed);
-                (answer.unwrap_or(Verdict::Unknown), Ok(()))
-            }
+            } => (self.ask(&station_id, token, time_left, now, began).await, Ok(())),
         };
         let callback_status = self.call_back(task_id, &arguments, url, verdict).await;
         if let Some(trouble) = callback_status.trouble(|| arguments.callback_url.py_str()) {
             warn!(
                 "the verdict of task {} did not reach its caller: {trouble}",
-                callback_status::shown(task_id)
+                callback_client::shown(task_id)
             );
         }
         self.audit_log
-            .write(&record(task_id, &arguments, verdict, &callback_status, now))
+            .write(record(task_id, &arguments, verdict, &callback_status, now))
             .await;
         result
     }
 
+    /// Asks the ACL service within `time_left` from `began` on, which was at `now`.
     async fn ask(
         &self,
-        arguments: &Arguments,
         station_id: &str,
+        token: &Text,
         time_left: Duration,
-    ) -> Result<Verdict, AclError> {
-        let Ok(token) = arguments.token() else {
-            return Ok(Verdict::Invalid);
-        };
-        let is_allowed = self.acl.is_allowed(station_id, token, time_left).await?;
-        Ok(if is_allowed {
-            Verdict::Allowed
-        } else {
-            Verdict::NotAllowed
-        })
-    }
-
-    /// Tells of an outage when it begins and when it is over; of the tasks in between at debug level.
-    fn note(&self, station_id: &str, answer: &Result<Verdict, AclError>, now: i128) {
-        match answer {
-            Ok(_) => match self.acl_outage.answered(now) {
-                None => {}
-                Some(1) => info!("the ACL service answers again; 1 verdict was unknown"),
-                Some(unknown) => info!("the ACL service answers again; {unknown} verdicts were unknown"),
-            },
-            Err(error) if self.acl_outage.failed(now) => warn!(
-                station.id = station_id,
-                "{}; verdicts are unknown until it answers again",
-                explain(error)
-            ),
-            Err(error) => debug!(
-                station.id = station_id,
-                "{}; the verdict is unknown",
-                explain(error)
-            ),
+        now: i128,
+        began: Instant,
+    ) -> Verdict {
+        let elapsed = began.elapsed();
+        let within = time_left.saturating_sub(elapsed);
+        let now = now + i128::try_from(elapsed.as_nanos()).unwrap_or(0);
+        match self.acl.ask(station_id, token, within, now).await {
+            Some(true) => Verdict::Allowed,
+            Some(false) => Verdict::NotAllowed,
+            None => Verdict::Unknown,
         }
     }
 
@@ -149,7 +124,7 @@ impl Authorizer {
 }
 
 /// Behaviour 5, in its order. Expiry wins over everything that is invalid.
-fn decide(arguments: &Arguments, url: &Judgement, now: i128) -> Decision {
+fn decide<'a>(arguments: &'a Arguments, url: &Judgement, now: i128) -> Decision<'a> {
     let expiry = match arguments.expiry() {
         Ok(expiry) => expiry,
         Err(error) => return Decision::Failed(Verdict::Invalid, error),
@@ -173,6 +148,7 @@ fn decide(arguments: &Arguments, url: &Judgement, now: i128) -> Decision {
     match expiry.left(now) {
         Ok(time_left) => Decision::Open {
             station_id,
+            token,
             time_left,
         },
         Err(error) => Decision::Failed(Verdict::Invalid, error),

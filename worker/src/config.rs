@@ -1,371 +1,104 @@
-//! The worker's configuration, all from the environment.
+//! The worker's configuration, all from the environment: one file per concern.
 
-use std::path::{Path, PathBuf};
+mod acl;
+mod audit_log;
+mod callback;
+mod http_url;
+mod outgoing;
+mod spool;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use hyper::Uri;
+use callback_client::tls::{self, TrustError};
+use callback_client::{CallbackClient, CallbackConfig};
 use service_kit::env::{Reader, Variable};
 
-use crate::acl_client::AclClient;
-#[cfg(feature = "elasticsearch")]
-use crate::audit_log::elasticsearch::config::ElasticsearchConfig;
-use crate::audit_log::spool::{OpenError, Spool};
-use crate::callback::proxy::Proxies;
-use crate::callback::webhook::{SecretError, SigningSecrets};
-use crate::callback::{CallbackClient, tls};
-use crate::target_policy::TargetPolicy;
-
-const AUTHORIZATION_SERVICE_URL: Variable = Variable {
-    name: "AUTHORIZATION_SERVICE_URL",
-    default: Some("http://localhost:5000"),
-    meaning: "where the ACL service is",
-};
-const CALLBACK_TIMEOUT_SEC: Variable = Variable {
-    name: "CALLBACK_TIMEOUT_SEC",
-    default: Some("5"),
-    meaning: "whole seconds for a callback, redirects included",
-};
-const CALLBACK_NETWORKS: Variable = Variable {
-    name: "CALLBACK_NETWORKS",
-    default: Some("any"),
-    meaning: "where callbacks may go: any, public, or networks such as 10.0.0.0/8,192.0.2.7",
-};
-const CALLBACK_SIGNING_SECRET: Variable = Variable {
-    name: "CALLBACK_SIGNING_SECRET",
-    default: None,
-    meaning: "whsec_<base64>, signs callbacks; several with spaces between them: one signature each",
-};
-const REDIS_HOST: Variable = Variable {
-    name: "REDIS_HOST",
-    default: None,
-    meaning: "Redis for the audit log; unset: no audit log, unless there is ELASTICSEARCH_URL",
-};
-const REDIS_PORT: Variable = Variable {
-    name: "REDIS_PORT",
-    default: Some("6379"),
-    meaning: "port of REDIS_HOST",
-};
-const ELASTICSEARCH_URL: Variable = Variable {
-    name: "ELASTICSEARCH_URL",
-    default: None,
-    meaning: if cfg!(feature = "elasticsearch") {
-        "Elasticsearch for the audit log; takes precedence over REDIS_HOST"
-    } else {
-        "Elasticsearch for the audit log; takes precedence over REDIS_HOST; not available in this build"
-    },
-};
-const ELASTIC_PASSWORD: Variable = Variable {
-    name: "ELASTIC_PASSWORD",
-    default: None,
-    meaning: "password of the user elastic, with ELASTICSEARCH_URL",
-};
-const ELASTICSEARCH_CERTS_PATH: Variable = Variable {
-    name: "ELASTICSEARCH_CERTS_PATH",
-    default: None,
-    meaning: "file with the CA certificate of ELASTICSEARCH_URL; the host name in its certificate is then not checked",
-};
-const AUDIT_SPOOL: Variable = Variable {
-    name: "AUDIT_SPOOL",
-    default: Some(DEFAULT_SPOOL),
-    meaning: "SQLite file that keeps records while the audit log is down",
-};
-const AUDIT_SPOOL_MAX_MIB: Variable = Variable {
-    name: "AUDIT_SPOOL_MAX_MIB",
-    default: Some("1024"),
-    meaning: "limit of AUDIT_SPOOL's size in MiB; when it is full, messages stay unacknowledged",
-};
-const REQUESTS_CA_BUNDLE: Variable = Variable {
-    name: "REQUESTS_CA_BUNDLE",
-    default: None,
-    meaning: "CA certificates to trust in callbacks and the ACL service; unset: Mozilla's",
-};
-const HTTP_PROXY: Variable = Variable {
-    name: "HTTP_PROXY",
-    default: None,
-    meaning: "proxy for http:// URLs, also http_proxy",
-};
-const HTTPS_PROXY: Variable = Variable {
-    name: "HTTPS_PROXY",
-    default: None,
-    meaning: "proxy for https:// URLs, also https_proxy",
-};
-const ALL_PROXY: Variable = Variable {
-    name: "ALL_PROXY",
-    default: None,
-    meaning: "proxy for all URLs, also all_proxy",
-};
-const NO_PROXY: Variable = Variable {
-    name: "NO_PROXY",
-    default: None,
-    meaning: "hosts called without proxy, also no_proxy",
-};
-
-/// In the working directory.
-const DEFAULT_SPOOL: &str = "audit-spool.db";
+pub use self::acl::AclConfig;
+pub use self::audit_log::AuditLogConfig;
+pub use self::outgoing::OutgoingConfig;
+pub use self::spool::SpoolConfig;
+use crate::acl_client::{AclClient, SetUpError};
 
 /// Every variable that [`Config::read`] reads, but for the lower-case names of the proxy variables.
 pub const VARIABLES: &[Variable] = &[
-    AUTHORIZATION_SERVICE_URL,
-    CALLBACK_TIMEOUT_SEC,
-    CALLBACK_NETWORKS,
-    CALLBACK_SIGNING_SECRET,
-    REDIS_HOST,
-    REDIS_PORT,
-    ELASTICSEARCH_URL,
-    ELASTIC_PASSWORD,
-    ELASTICSEARCH_CERTS_PATH,
-    AUDIT_SPOOL,
-    AUDIT_SPOOL_MAX_MIB,
-    REQUESTS_CA_BUNDLE,
-    HTTP_PROXY,
-    HTTPS_PROXY,
-    ALL_PROXY,
-    NO_PROXY,
+    acl::AUTHORIZATION_SERVICE_URL,
+    callback::CALLBACK_TIMEOUT_SEC,
+    callback::CALLBACK_NETWORKS,
+    callback::CALLBACK_SIGNING_SECRET,
+    audit_log::REDIS_HOST,
+    audit_log::REDIS_PORT,
+    audit_log::ELASTICSEARCH_URL,
+    audit_log::ELASTIC_PASSWORD,
+    audit_log::ELASTICSEARCH_CERTS_PATH,
+    spool::AUDIT_SPOOL,
+    spool::AUDIT_SPOOL_MAX_MIB,
+    outgoing::REQUESTS_CA_BUNDLE,
+    outgoing::HTTP_PROXY,
+    outgoing::HTTPS_PROXY,
+    outgoing::ALL_PROXY,
+    outgoing::NO_PROXY,
 ];
 
 /// What the `authorize` task needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Base URL of the ACL service, used as it stands.
-    pub authorization_service_url: String,
-    /// For a whole callback.
-    pub callback_timeout: Duration,
-    /// Where callbacks may go.
-    pub callback_networks: TargetPolicy,
-    /// What signs callbacks, if anything.
-    pub callback_signing: Option<SigningSecrets>,
+    /// Whom to ask.
+    pub acl: AclConfig,
+    /// How to call back.
+    pub callback: CallbackConfig,
+    /// How both leave this process.
+    pub outgoing: OutgoingConfig,
     /// Where records go.
     pub audit_log: AuditLogConfig,
     /// Where they are kept while they cannot go there.
     pub spool: SpoolConfig,
-    /// CA certificates instead of Mozilla's.
-    pub ca_bundle: Option<PathBuf>,
-    /// Proxies for callbacks and the ACL service.
-    pub proxies: Proxies,
 }
 
-/// Which audit log there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AuditLogConfig {
-    /// None.
-    None,
-    /// Elasticsearch, index `log.authorize`.
-    #[cfg(feature = "elasticsearch")]
-    Elasticsearch(ElasticsearchConfig),
-    /// Redis, database 0.
-    Redis {
-        /// Name or address.
-        host: String,
-        /// TCP port.
-        port: u16,
-    },
-}
-
-/// The spool of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpoolConfig {
-    /// The file that was asked for; none: `audit-spool.db` in the working directory, if that can be written.
-    pub path: Option<PathBuf>,
-    /// The limit of its size.
-    pub max_mib: u32,
-}
-
-impl SpoolConfig {
-    /// The file, unless it turns out that it cannot be.
-    #[cfg(feature = "servers")]
-    pub(crate) fn path(&self) -> PathBuf {
-        let path = self.path.as_deref().unwrap_or(Path::new(DEFAULT_SPOOL));
-        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-    }
-
-    /// The spool. None, with a warning, where nobody asked for one and the working directory cannot be written.
-    ///
-    /// # Errors
-    ///
-    /// The file that was asked for cannot be written, or a file is there that is no spool of this version.
-    pub fn spool(&self) -> Result<Option<Spool>, OpenError> {
-        let default = Path::new(DEFAULT_SPOOL);
-        match (
-            Spool::new(self.path.as_deref().unwrap_or(default), self.max_mib),
-            &self.path,
-        ) {
-            (Err(error), None) if error.is_unwritable() => {
-                tracing::warn!(
-                    "there is no spool: {error}. While the audit log is down, records are kept back and their messages \
-                     unacknowledged"
-                );
-                Ok(None)
-            }
-            (spool, _) => spool.map(Some),
-        }
-    }
+/// Why the clients cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientsError {
+    /// There are no certificates to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The client for the ACL service cannot be set up.
+    #[error(transparent)]
+    Acl(#[from] SetUpError),
 }
 
 impl Config {
     /// Reads [`VARIABLES`]; `reader` collects the mistakes.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         Self {
-            authorization_service_url: read_base_url(reader),
-            callback_timeout: read_callback_timeout(reader),
-            callback_networks: reader.parse_explained(&CALLBACK_NETWORKS),
-            callback_signing: read_signing_secrets(reader),
-            audit_log: read_audit_log(reader),
-            spool: read_spool(reader),
-            ca_bundle: read_ca_bundle(reader),
-            proxies: read_proxies(reader),
+            acl: AclConfig::read(reader),
+            callback: callback::read(reader),
+            audit_log: AuditLogConfig::read(reader),
+            spool: SpoolConfig::read(reader),
+            outgoing: OutgoingConfig::read(reader),
         }
     }
 
     /// The clients for the ACL service and for callbacks.
-    pub fn clients(&self) -> anyhow::Result<(AclClient, CallbackClient)> {
-        let tls = tls::client_config(self.ca_bundle.as_deref())?;
-        let acl = AclClient::new(self.authorization_service_url.clone(), tls.clone(), &self.proxies)?;
-        let callbacks = CallbackClient::new(
-            self.callback_networks.clone(),
-            Arc::new(tls),
-            &self.proxies,
-            self.callback_timeout,
-        )
-        .signing(self.callback_signing.clone());
+    ///
+    /// # Errors
+    ///
+    /// [`ClientsError`], about CA certificates or proxies.
+    pub fn clients(&self) -> Result<(AclClient, CallbackClient), ClientsError> {
+        let OutgoingConfig { ca_bundle, proxies } = &self.outgoing;
+        let tls = tls::client_config(ca_bundle.as_deref())?;
+        let acl = AclClient::new(self.acl.url.clone(), tls.clone(), proxies)?;
+        let callbacks = CallbackClient::new(self.callback.clone(), Arc::new(tls), proxies);
         Ok((acl, callbacks))
     }
-}
-
-fn read_base_url(reader: &mut Reader<'_>) -> String {
-    let url = reader.text(&AUTHORIZATION_SERVICE_URL);
-    if !is_http(&url, &["http", "https"]) {
-        reader.mistake(
-            &AUTHORIZATION_SERVICE_URL,
-            "expected a URL such as http://localhost:5000",
-        );
-    }
-    url
-}
-
-fn read_callback_timeout(reader: &mut Reader<'_>) -> Duration {
-    let expected = "a whole number of seconds, at least 1";
-    let seconds: u32 = reader.parse(&CALLBACK_TIMEOUT_SEC, expected);
-    if seconds == 0 {
-        reader.mistake(&CALLBACK_TIMEOUT_SEC, format!("is 0, expected {expected}"));
-    }
-    Duration::from_secs(seconds.into())
-}
-
-fn read_signing_secrets(reader: &mut Reader<'_>) -> Option<SigningSecrets> {
-    match reader.optional(&CALLBACK_SIGNING_SECRET)?.trim().parse() {
-        Ok(secrets) => Some(secrets),
-        Err(why) => {
-            reader.mistake(&CALLBACK_SIGNING_SECRET, SecretError::to_string(&why));
-            None
-        }
-    }
-}
-
-fn read_audit_log(reader: &mut Reader<'_>) -> AuditLogConfig {
-    let elasticsearch = read_elasticsearch(reader);
-    let port = reader.parse(&REDIS_PORT, "a port from 0 to 65535");
-    if let Some(elasticsearch) = elasticsearch {
-        return elasticsearch;
-    }
-    match reader.host(&REDIS_HOST) {
-        Some(host) => AuditLogConfig::Redis { host, port },
-        None => AuditLogConfig::None,
-    }
-}
-
-/// Elasticsearch, if it is asked for; it wins over Redis.
-#[cfg(feature = "elasticsearch")]
-fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
-    ElasticsearchConfig::read(
-        reader,
-        &ELASTICSEARCH_URL,
-        &ELASTIC_PASSWORD,
-        &ELASTICSEARCH_CERTS_PATH,
-    )
-    .map(AuditLogConfig::Elasticsearch)
-}
-
-#[cfg(not(feature = "elasticsearch"))]
-fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
-    if reader.optional(&ELASTICSEARCH_URL).is_some() {
-        let why = "is set, but this build has no Elasticsearch: unset it to log to REDIS_HOST, or not at all";
-        reader.mistake(&ELASTICSEARCH_URL, why);
-    }
-    None
-}
-
-fn read_spool(reader: &mut Reader<'_>) -> SpoolConfig {
-    let expected = "a whole number of MiB from 1 to 1048576";
-    let max_mib = reader.parse(&AUDIT_SPOOL_MAX_MIB, expected);
-    if !(1..=1 << 20).contains(&max_mib) {
-        reader.mistake(&AUDIT_SPOOL_MAX_MIB, format!("is {max_mib}, expected {expected}"));
-    }
-    SpoolConfig {
-        path: reader.optional(&AUDIT_SPOOL).map(PathBuf::from),
-        max_mib,
-    }
-}
-
-fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {
-    let path = PathBuf::from(reader.optional(&REQUESTS_CA_BUNDLE)?);
-    if let Err(error) = std::fs::metadata(&path) {
-        reader.mistake(&REQUESTS_CA_BUNDLE, format!("{}: {error}", path.display()));
-    }
-    Some(path)
-}
-
-/// `NO_PROXY=*` is for every host, in Python for addresses too, which the libraries would still send to a proxy.
-fn read_proxies(reader: &mut Reader<'_>) -> Proxies {
-    let proxies = Proxies {
-        http: read_proxy(reader, &HTTP_PROXY, "http_proxy"),
-        https: read_proxy(reader, &HTTPS_PROXY, "https_proxy"),
-        all: read_proxy(reader, &ALL_PROXY, "all_proxy"),
-        no: read_either(reader, &NO_PROXY, "no_proxy"),
-    };
-    if proxies.no == "*" {
-        Proxies::default()
-    } else {
-        proxies
-    }
-}
-
-fn read_proxy(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static str) -> String {
-    let proxy = read_either(reader, variable, lower_case);
-    let url = if proxy.contains("://") {
-        proxy.clone()
-    } else {
-        format!("http://{proxy}")
-    };
-    if !proxy.is_empty() && !is_http(&url, &["http"]) {
-        reader.mistake(variable, "expected a proxy such as http://proxy:3128");
-    }
-    proxy
-}
-
-/// The lower-case name wins, as in Python.
-fn read_either(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static str) -> String {
-    let lower_case = Variable {
-        name: lower_case,
-        ..*variable
-    };
-    reader
-        .optional(&lower_case)
-        .or_else(|| reader.optional(variable))
-        .unwrap_or_default()
-}
-
-fn is_http(url: &str, schemes: &[&str]) -> bool {
-    url.parse::<Uri>().is_ok_and(|url| {
-        url.host().is_some_and(|host| !host.is_empty())
-            && url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme))
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(feature = "elasticsearch")]
+    use crate::audit_log::elasticsearch::config::ElasticsearchConfig;
+    use callback_client::proxy::Proxies;
     use service_kit::env::Env;
+    use std::time::Duration;
 
     fn read<const N: usize>(pairs: [(&str, &str); N]) -> Result<Config, String> {
         let env = Env::from_pairs(pairs);
@@ -378,10 +111,10 @@ mod tests {
     #[test]
     fn defaults_are_pythons() {
         let config = read([]).unwrap();
-        assert_eq!(config.authorization_service_url, "http://localhost:5000");
-        assert_eq!(config.callback_timeout, Duration::from_secs(5));
+        assert_eq!(config.acl.url, "http://localhost:5000");
+        assert_eq!(config.callback.timeout, Duration::from_secs(5));
         assert_eq!(config.audit_log, AuditLogConfig::None);
-        assert_eq!(config.proxies, Proxies::default());
+        assert_eq!(config.outgoing.proxies, Proxies::default());
         config.clients().unwrap();
     }
 
@@ -500,7 +233,7 @@ mod tests {
     #[test]
     fn no_proxy_star_is_for_addresses_too() {
         let config = read([("ALL_PROXY", "http://a:1"), ("NO_PROXY", "*")]).unwrap();
-        assert_eq!(config.proxies, Proxies::default());
+        assert_eq!(config.outgoing.proxies, Proxies::default());
     }
 
     #[test]
@@ -512,7 +245,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(
-            (config.proxies.http.as_str(), config.proxies.no.as_str()),
+            (
+                config.outgoing.proxies.http.as_str(),
+                config.outgoing.proxies.no.as_str()
+            ),
             ("b:2", "c.test")
         );
     }

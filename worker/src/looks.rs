@@ -1,33 +1,9 @@
 //! What `--check` looks at: everything that the worker needs.
 
+mod callbacks;
 #[cfg(feature = "servers")]
 mod servers;
 
-use explain::explain;
-use service_kit::check::Check;
-
+pub use self::callbacks::callbacks;
 #[cfg(feature = "servers")]
 pub(crate) use self::servers::{audit_log, brokers, file, task};
-use crate::callback::tls;
-use crate::config::Config;
-
-/// Adds what callbacks are made with: certificates and proxies, if any are configured.
-pub fn callbacks(check: &mut Check, config: &Config) {
-    if let Some(bundle) = config.ca_bundle.clone() {
-        check.look(format!("CA certificates {}", bundle.display()), async move {
-            // A pipe that nobody writes is waited for.
-            let looked = tokio::task::spawn_blocking(move || {
-                let config = tls::client_config(Some(&bundle)).map_err(|why| explain(&why));
-                config.map(drop)
-            });
-            match looked.await.unwrap_or_else(|error| Err(error.to_string())) {
-                Ok(()) => Ok("can be used".to_owned()),
-                Err(why) => Err(format!("{why}; set REQUESTS_CA_BUNDLE")),
-            }
-        });
-    }
-    for server in config.proxies.servers() {
-        let at = format!("proxy {}:{} of {}", server.host, server.port, server.variable);
-        check.server(at, &server.host, server.port, "start it, or unset the variable");
-    }
-}

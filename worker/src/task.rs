@@ -7,12 +7,7 @@ use celery_runtime::{Registry, Request, TaskError, TaskOptions, TaskResult};
 use jiff::Timestamp;
 
 use crate::authorize::Authorizer;
-
-/// The Celery application that the task belongs to.
-pub const APP: &str = "authorization_worker.tasks";
-
-/// The name that messages carry.
-pub const NAME: &str = "authorization_worker.tasks.authorize";
+use crate::task_name::NAME;
 
 /// Registers the task.
 pub fn register(registry: &mut Registry, authorizer: Arc<Authorizer>) {
@@ -24,14 +19,7 @@ pub fn register(registry: &mut Registry, authorizer: Arc<Authorizer>) {
 async fn run(authorizer: Arc<Authorizer>, request: Request) -> TaskResult {
     let now = Timestamp::now().as_nanosecond();
     let message = request.message();
-    let Some(kwargs) = message.keywords() else {
-        let why = format!(
-            "authorize() argument after ** must be a mapping, not {}",
-            message.kwargs.type_name()
-        );
-        return Err(TaskError::raised("TypeError", why));
-    };
-    let done = authorizer.authorize(request.id(), &message.args, kwargs, now);
+    let done = authorizer.authorize(request.id(), &message.args, &message.kwargs, now);
     match done.await {
         Ok(()) => Ok(Value::None),
         Err(error) => Err(TaskError::raised(error.class, error.message)),

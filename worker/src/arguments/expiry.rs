@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use celery_protocol::Value;
 
-use super::{ArgumentError, type_error};
+use super::error::ArgumentError;
 
 /// The longest time left that Python can wait for, in nanoseconds: about 292 years.
 const LONGEST: i128 = i64::MAX as i128;
@@ -35,12 +35,12 @@ impl Expiry {
             Value::Float(value) => Self::At(round_up(*value)),
             Value::Decimal(_) => {
                 let message = "unsupported type for timedelta microseconds component: decimal.Decimal";
-                return Err(type_error(message));
+                return Err(ArgumentError::type_error(message));
             }
             other => {
                 let kind = qualified_name(other);
                 let message = format!("'>=' not supported between instances of 'int' and '{kind}'");
-                return Err(type_error(message));
+                return Err(ArgumentError::type_error(message));
             }
         })
     }

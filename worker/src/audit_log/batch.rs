@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::{AuditRecord, Fate};
+use super::record::AuditRecord;
+use super::sink::Fate;
 
 /// A record, and whom to tell when it is durable.
 pub(super) struct Entry {

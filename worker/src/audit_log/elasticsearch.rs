@@ -12,7 +12,7 @@ use elasticsearch::auth::Credentials;
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::StatusCode;
 use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE, HeaderValue};
-use elasticsearch::http::transport::{BuildError, SingleNodeConnectionPool, TransportBuilder};
+use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
 use elasticsearch::indices::{IndicesCreateParts, IndicesExistsParts};
 use elasticsearch::{BulkParts, Elasticsearch};
 use explain::explain;
@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 use self::answer::Failure;
 use self::config::ElasticsearchConfig;
-use super::{AuditError, AuditRecord, AuditSink, Fate};
+use super::record::AuditRecord;
+use super::sink::{AuditError, AuditSink, Fate, StoreError};
 
 /// The index of the documents, or an alias of it.
 const INDEX: &str = "log.authorize";
@@ -28,7 +29,7 @@ const INDEX: &str = "log.authorize";
 /// For one request, as in Python.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// As much as one `_bulk` request holds, in bytes, unless a single record is larger. Elasticsearch takes 100 MB, but what
+/// Maximum size of one `_bulk` request in bytes, unless a single record is larger. Elasticsearch takes 100 MB, but what
 /// stands before it may take less: a request that is refused for its size is cut in halves.
 const REQUEST_LIMIT: usize = 5 * 1024 * 1024;
 
@@ -53,9 +54,9 @@ pub struct ElasticsearchAuditLog {
 /// # Errors
 ///
 /// With the reason.
-pub async fn look(config: &ElasticsearchConfig) -> Result<(), String> {
-    let audit_log = ElasticsearchAuditLog::new(config).map_err(|error| explain(&error))?;
-    audit_log.find_server().await.map_err(|failure| explain(&failure))
+pub async fn look(config: &ElasticsearchConfig) -> Result<(), StoreError> {
+    let audit_log = ElasticsearchAuditLog::new(config)?;
+    audit_log.find_server().await.map_err(StoreError::new)
 }
 
 impl ElasticsearchAuditLog {
@@ -68,13 +69,10 @@ impl ElasticsearchAuditLog {
     /// # Errors
     ///
     /// TLS cannot be set up.
-    pub fn new(config: &ElasticsearchConfig) -> Result<Self, BuildError> {
+    pub fn new(config: &ElasticsearchConfig) -> Result<Self, StoreError> {
         let certificates = match &config.ca {
             Some(pem) => {
-                // Read before: it is known to hold certificates.
-                let ca =
-                    Certificate::from_pem(pem).map_err(|error| std::io::Error::other(error.to_string()))?;
-                CertificateValidation::Certificate(ca)
+                CertificateValidation::Certificate(Certificate::from_pem(pem).map_err(StoreError::new)?)
             }
             None => CertificateValidation::Default,
         };
@@ -86,7 +84,8 @@ impl ElasticsearchAuditLog {
             .cert_validation(certificates)
             .timeout(TIMEOUT)
             .disable_proxy()
-            .build()?;
+            .build()
+            .map_err(StoreError::new)?;
         Ok(Self {
             client: Elasticsearch::new(transport),
             store: format!("Elasticsearch at {}", config.url),
@@ -145,7 +144,7 @@ impl ElasticsearchAuditLog {
             match self.bulk(batch).await {
                 Ok(more) => fates.extend(more),
                 Err(failure) if failure.is_about_the_records() => match batch {
-                    [_] => fates.push(Fate::Refused(failure.to_string())),
+                    [_] => fates.push(Fate::Refused(explain(&failure))),
                     several => {
                         let (first, second) = several.split_at(several.len() / 2);
                         left.push_front(second);

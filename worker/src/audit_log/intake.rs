@@ -1,5 +1,5 @@
-//! Where records come in, and where they stay while the sink cannot take them: in the spool, or, where that cannot
-//! either, here, with their messages unacknowledged.
+//! Where records come in, and where they stay while the sink cannot take them: in the spool, or, if that cannot either,
+//! here, with their messages unacknowledged.
 
 use std::fmt;
 use std::future::Future;
@@ -12,16 +12,16 @@ use tracing::{error, info};
 use super::batch::{Batch, Entry};
 use super::spool::{Spool, SpoolError};
 
-/// As many records as go together.
+/// Maximum records per batch.
 pub(super) const BATCH: usize = 256;
 
 pub(super) struct Intake {
     incoming: mpsc::Receiver<Entry>,
     pub(super) spool: Option<Spool>,
     kept_back: Batch,
-    /// Refused for good where there is no spool: their messages stay unacknowledged as long as this process runs.
+    /// Refused for good, without a spool to keep them: their messages stay unacknowledged as long as this process runs.
     held: Batch,
-    /// What is wrong with the spool, which has been said.
+    /// What is wrong with the spool, which has been logged.
     spool_trouble: Option<String>,
 }
 
@@ -50,18 +50,30 @@ impl Intake {
     }
 
     /// Keeps what comes in until `work` is done.
-    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Closed> {
-        let mut work = pin!(work);
+    pub(super) async fn during(&mut self, work: impl Future<Output = ()>) -> Result<(), Closed> {
+        let attempt = async {
+            work.await;
+            Ok(())
+        };
+        self.during_attempt(attempt).await
+    }
+
+    /// Keeps what comes in until `attempt` is over.
+    pub(super) async fn during_attempt<T, E: From<Closed>>(
+        &mut self,
+        attempt: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let mut attempt = pin!(attempt);
         loop {
             tokio::select! {
-                done = &mut work => return Ok(done),
+                done = &mut attempt => return done,
                 batch = self.next() => self.keep(batch?).await,
             }
         }
     }
 
-    /// Commits records to the spool and tells so. Where it does not take them, or others wait for it already, they
-    /// are kept back.
+    /// Commits records to the spool and reports them durable. If it does not take them, or others wait for it already,
+    /// they are kept back.
     pub(super) async fn keep(&mut self, batch: Batch) {
         let Some(spool) = self.spool.as_ref().filter(|_| self.kept_back.is_empty()) else {
             self.kept_back.append(batch);
@@ -86,35 +98,33 @@ impl Intake {
     }
 
     /// Keeps records that the sink has refused for good, each with the reason, in a table of their own; without a spool
-    /// they are held, and where it fails they are kept back. Says whether nothing more is to be done.
+    /// they are held, and if it fails they are kept back. Returns whether nothing more is to be done.
     pub(super) async fn keep_refused(&mut self, refused: Vec<(Entry, String)>) -> bool {
-        let (mut batch, mut rows) = (Batch::default(), Vec::with_capacity(refused.len()));
-        for (entry, reason) in refused {
-            rows.push((entry.record.clone(), reason));
-            batch.extend([entry]);
+        let (rows, waiting): (Vec<_>, Vec<_>) = refused
+            .into_iter()
+            .map(|(Entry { record, durable }, reason)| ((record, reason), durable))
+            .unzip();
+        let (rows, kept) = match &self.spool {
+            Some(spool) => spool.keep_refused(rows).await,
+            None => (rows, Ok(())),
+        };
+        let records = rows.into_iter().map(|(record, _)| record).collect();
+        let batch = Batch { records, waiting };
+        if let Err(error) = kept {
+            self.kept_back.append(batch);
+            self.spool_fails(&error);
+            return false;
         }
-        let Some(spool) = &self.spool else {
-            for record in &batch.records {
-                tell_refused(&record.task_id, None);
-            }
+        for record in &batch.records {
+            log_refused(&record.task_id, self.spool.as_ref());
+        }
+        if self.spool.is_some() {
+            batch.tell();
+        } else {
             self.held.append(batch);
             self.held = std::mem::take(&mut self.held).wanted();
-            return true;
-        };
-        match spool.keep_refused(rows).await {
-            Ok(()) => {
-                for record in &batch.records {
-                    tell_refused(&record.task_id, Some(spool));
-                }
-                batch.tell();
-                true
-            }
-            Err(error) => {
-                self.kept_back.append(batch);
-                self.spool_fails(&error);
-                false
-            }
         }
+        true
     }
 
     /// Offers the spool again what it did not take.
@@ -148,8 +158,8 @@ impl Intake {
     }
 }
 
-/// A refusal may quote the record, so the log does not have the reason.
-pub(super) fn tell_refused(task_id: &str, kept_in: Option<&Spool>) {
+/// Logs a refusal, without the reason: that may quote the record.
+pub(super) fn log_refused(task_id: &str, kept_in: Option<&Spool>) {
     let Some(spool) = kept_in else {
         error!(
             "the audit log refuses the record of the task {task_id} for good; there is no spool to keep it \

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use explain::explain;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{
     AsyncCommands as _, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _,
@@ -11,7 +10,8 @@ use redis::{
 };
 use service_kit::reach::reach;
 
-use super::{AuditError, AuditRecord, AuditSink, Fate};
+use super::record::AuditRecord;
+use super::sink::{AuditError, AuditSink, Fate, StoreError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,11 +26,15 @@ pub struct RedisAuditLog {
 
 impl RedisAuditLog {
     /// Connects on first use, and again by itself after a loss. Must be called within a tokio runtime.
-    pub fn new(host: &str, port: u16) -> RedisResult<Self> {
+    ///
+    /// # Errors
+    ///
+    /// No Redis can be at this host and port.
+    pub fn new(host: &str, port: u16) -> Result<Self, StoreError> {
         let address = ConnectionAddr::Tcp(host.to_owned(), port);
-        let client = Client::open(address.clone().into_connection_info()?)?;
+        let (client, connection) = client(&address).map_err(StoreError::new)?;
         Ok(Self {
-            connection: Arc::new(Mutex::new(connect(&client)?)),
+            connection: Arc::new(Mutex::new(connection)),
             client,
             address: address.to_string(),
         })
@@ -41,8 +45,8 @@ impl RedisAuditLog {
     /// # Errors
     ///
     /// With the reason.
-    pub async fn look(host: &str, port: u16) -> Result<(), String> {
-        reach(host, port).await.map_err(|why| why.to_string())?;
+    pub async fn look(host: &str, port: u16) -> Result<(), StoreError> {
+        reach(host, port).await.map_err(StoreError::new)?;
         let asked = async {
             let client = Client::open((host, port))?;
             let unbounded = AsyncConnectionConfig::new()
@@ -54,7 +58,7 @@ impl RedisAuditLog {
                 .ping()
                 .await
         };
-        asked.await.map_err(|error: RedisError| explain(&error))
+        asked.await.map_err(|error: RedisError| StoreError::new(error))
     }
 
     fn connection(&self) -> ConnectionManager {
@@ -77,6 +81,12 @@ impl RedisAuditLog {
             source: error.into(),
         }
     }
+}
+
+fn client(address: &ConnectionAddr) -> RedisResult<(Client, ConnectionManager)> {
+    let client = Client::open(address.clone().into_connection_info()?)?;
+    let connection = connect(&client)?;
+    Ok((client, connection))
 }
 
 /// A connection that is made on first use, and again after it has ended.

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
+use tokio::task::JoinError;
 
-pub use self::file::OpenError;
+pub use self::file::{Left, OpenError};
 pub(super) use self::rows::Spooled;
-use super::AuditRecord;
+use super::record::AuditRecord;
 
 /// A file for records, opened when the first record comes and closed when it has no more. Clones share it; other
 /// processes may have it, too.
@@ -24,18 +25,9 @@ pub struct Spool {
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
-/// What a spool held when it was looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Records that wait for the audit log.
-    pub waiting: u32,
-    /// Records that it has refused.
-    pub refused: u32,
-}
-
 /// Why the spool did not do what it should.
 #[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
+pub(super) enum SpoolError {
     /// It cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -61,6 +53,9 @@ pub enum SpoolError {
     Interrupted {
         /// The file.
         path: PathBuf,
+        /// How.
+        #[source]
+        source: JoinError,
     },
 }
 
@@ -92,26 +87,29 @@ impl Spool {
 
     /// Keeps records in one transaction. `Ok` means that they are on the disk. Gives them back.
     pub(super) async fn keep(&self, records: Vec<AuditRecord>) -> (Vec<AuditRecord>, Result<(), SpoolError>) {
-        let records = Arc::new(records);
-        let shared = Arc::clone(&records);
-        let kept = self
-            .change(move |connection| {
-                shared
-                    .iter()
-                    .try_for_each(|record| rows::insert(connection, record))
-            })
-            .await;
-        (Arc::unwrap_or_clone(records), kept)
+        self.insert(records, rows::insert).await
     }
 
-    /// Keeps records that the audit log refuses, each with the reason.
-    pub(super) async fn keep_refused(&self, refused: Vec<(AuditRecord, String)>) -> Result<(), SpoolError> {
-        self.change(move |connection| {
-            refused
-                .iter()
-                .try_for_each(|(record, reason)| rows::insert_refused(connection, record, reason))
-        })
-        .await
+    /// The same for records that the audit log refuses, each with the reason.
+    pub(super) async fn keep_refused(
+        &self,
+        refused: Vec<(AuditRecord, String)>,
+    ) -> (Vec<(AuditRecord, String)>, Result<(), SpoolError>) {
+        self.insert(refused, rows::insert_refused).await
+    }
+
+    /// Inserts these in one transaction. They are shared with the thread that does it, so that its panic loses none.
+    async fn insert<T: Clone + Send + Sync + 'static>(
+        &self,
+        rows: Vec<T>,
+        insert: fn(&Connection, &T) -> rusqlite::Result<()>,
+    ) -> (Vec<T>, Result<(), SpoolError>) {
+        let rows = Arc::new(rows);
+        let shared = Arc::clone(&rows);
+        let inserted = self
+            .change(move |connection| shared.iter().try_for_each(|row| insert(connection, row)))
+            .await;
+        (Arc::unwrap_or_clone(rows), inserted)
     }
 
     /// The oldest records that wait and have a higher number, at most so many.
@@ -172,11 +170,9 @@ impl Spool {
         let spool = self.clone();
         self.blocking(move || {
             let mut open = spool.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            if open.is_none() {
-                *open = Some(file::open(&spool.path, spool.max_mib)?);
-            }
-            let Some(connection) = open.as_mut() else {
-                return Err(spool.interrupted());
+            let connection = match &mut *open {
+                Some(connection) => connection,
+                closed => closed.insert(file::open(&spool.path, spool.max_mib)?),
             };
             let done = connection
                 .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -195,13 +191,10 @@ impl Spool {
         work: impl FnOnce() -> Result<T, SpoolError> + Send + 'static,
     ) -> Result<T, SpoolError> {
         let done = tokio::task::spawn_blocking(work).await;
-        done.unwrap_or_else(|_| Err(self.interrupted()))
-    }
-
-    fn interrupted(&self) -> SpoolError {
-        SpoolError::Interrupted {
-            path: self.path.to_path_buf(),
-        }
+        done.unwrap_or_else(|source| {
+            let path = self.path.to_path_buf();
+            Err(SpoolError::Interrupted { path, source })
+        })
     }
 
     fn failed(&self, source: rusqlite::Error) -> SpoolError {

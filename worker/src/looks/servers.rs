@@ -6,7 +6,7 @@ use celery_runtime::{BrokerUrl, broker_look};
 use explain::{explain, root_cause};
 use service_kit::check::{self, Check, Found};
 
-use super::callbacks;
+use super::callbacks::callbacks;
 use crate::audit_log::redis::RedisAuditLog;
 use crate::config::{AuditLogConfig, Config, SpoolConfig};
 
@@ -29,9 +29,9 @@ pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues
 /// Adds what every authorization needs: the ACL service, and what callbacks are made with.
 pub(crate) fn task(check: &mut Check, config: &Config) {
     let acl_service = config.clone();
-    let url = without_credentials(&config.authorization_service_url);
+    let url = without_credentials(&config.acl.url);
     check.look(format!("ACL service {url}"), async move {
-        let (acl, _) = acl_service.clients().map_err(|error| explain(&*error))?;
+        let (acl, _) = acl_service.clients().map_err(|error| explain(&error))?;
         match acl.look().await {
             Ok(status) => Ok(format!("answers, with status {status}")),
             Err(why) => Err(format!(
@@ -62,7 +62,8 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
                 let answer = crate::audit_log::elasticsearch::look(&elasticsearch).await;
                 // Errors quote the URL, in whose path the rest of a password stands that is not escaped.
                 let path = elasticsearch.url.path().trim_matches('/');
-                let answer = answer.map_err(|why| {
+                let answer = answer.map_err(|error| {
+                    let why = explain(&error);
                     if path.is_empty() {
                         why
                     } else {
@@ -75,6 +76,7 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
         AuditLogConfig::Redis { host, port } => {
             check.look(format!("audit log in Redis {host}:{port}"), async move {
                 let answer = RedisAuditLog::look(&host, port).await;
+                let answer = answer.map_err(|error| explain(&error));
                 answered(answer, "start Redis, or set REDIS_HOST and REDIS_PORT")
             });
         }

@@ -3,14 +3,12 @@
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use celery_protocol::{Dict, Value as Argument};
 use harness::{Receiver, Reply};
 use tracing::Level;
 use worker::audit_log::NoAuditLog;
 use worker::authorize::Authorizer;
-use worker::callback::proxy::Proxies;
 
 use crate::stack;
 
@@ -35,7 +33,7 @@ async fn it_is_told_when_it_begins_and_when_it_is_over() {
     let callbacks = Receiver::start().await;
     let authorizer = Authorizer::new(
         stack::acl_client(&acl.url("")),
-        stack::callback_client(Duration::from_secs(5), &Proxies::default()),
+        stack::callback_client(),
         stack::audit_log(NoAuditLog),
     );
     let authorize_at = async |seconds: i128| {
@@ -47,7 +45,7 @@ async fn it_is_told_when_it_begins_and_when_it_is_over() {
             (now + 5 * SECOND).into(),
         ]);
         authorizer
-            .authorize("task", &args, &Dict::new(), now)
+            .authorize("task", &args, &Argument::Dict(Dict::new()), now)
             .await
             .unwrap();
     };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use callback_client::proxy::Proxies;
+use callback_client::tls;
 use celery_protocol::Text;
 use worker::acl_client::{AclClient, AclError};
-use worker::callback::proxy::Proxies;
-use worker::callback::tls;
 
 use crate::peer::{Peer, answer, silent_after};
 use crate::stack;

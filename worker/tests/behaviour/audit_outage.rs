@@ -52,13 +52,13 @@ async fn records_wait_for_a_redis_that_is_down() {
     let mut redis = harness::Redis::start().await;
     let (log, readiness) = audit_log(redis.port());
     readiness.ready().await;
-    log.write(&record(1)).await;
+    log.write(record(1)).await;
 
     redis.kill();
     let mut writing = JoinSet::new();
     for n in 2..=4 {
         let log = Arc::clone(&log);
-        writing.spawn(async move { log.write(&record(n)).await });
+        writing.spawn(async move { log.write(record(n)).await });
     }
     not_ready(&readiness, "cannot write to the audit log in Redis at 127.0.0.1:").await;
     assert_eq!(writing.len(), 3);
@@ -90,7 +90,7 @@ async fn a_frozen_redis_makes_one_record_of_many_attempts() {
     let mut writing = JoinSet::new();
     writing.spawn({
         let log = Arc::clone(&log);
-        async move { log.write(&record(1)).await }
+        async move { log.write(record(1)).await }
     });
     not_ready(&readiness, "timed out").await;
     redis.thaw();
@@ -104,11 +104,11 @@ async fn a_line_that_was_cut_without_a_word_is_given_up() {
     let proxy = harness::Proxy::start(format!("127.0.0.1:{}", redis.port())).await;
     let (log, readiness) = audit_log(proxy.port());
     readiness.ready().await;
-    log.write(&record(1)).await;
+    log.write(record(1)).await;
 
     proxy.silence();
     let mut writing = JoinSet::new();
-    writing.spawn(async move { log.write(&record(2)).await });
+    writing.spawn(async move { log.write(record(2)).await });
     not_ready(&readiness, "cannot write to the audit log in Redis at 127.0.0.1:").await;
     proxy.restore();
     tokio::time::timeout(PATIENCE, async { while writing.join_next().await.is_some() {} })
@@ -130,7 +130,7 @@ async fn a_redis_that_refuses_writes_is_an_outage() {
         readiness.ready().await;
         command(&mut connection, begin).await;
         let mut writing = JoinSet::new();
-        writing.spawn(async move { log.write(&record(n)).await });
+        writing.spawn(async move { log.write(record(n)).await });
         not_ready(&readiness, reason).await;
         command(&mut connection, end).await;
         tokio::time::timeout(PATIENCE, writing.join_next()).await.unwrap();
@@ -143,12 +143,12 @@ async fn a_redis_that_refuses_writes_is_an_outage() {
 async fn a_connection_that_was_cut_is_made_again_and_one_without_password_goes_on() {
     let redis = harness::Redis::start().await;
     let (log, _) = audit_log(redis.port());
-    log.write(&record(1)).await;
+    log.write(record(1)).await;
     command(&mut redis.connection().await, "CLIENT KILL TYPE normal").await;
-    log.write(&record(2)).await;
+    log.write(record(2)).await;
     let mut connection = redis.connection().await;
     command(&mut connection, "CONFIG SET requirepass secret").await;
-    log.write(&record(3)).await;
+    log.write(record(3)).await;
     let mut open_again = redis::cmd("CONFIG");
     let _: () = open_again
         .arg(&["SET", "requirepass", ""])
@@ -173,11 +173,11 @@ async fn giving_up_leaves_nothing_behind() {
     let (log, _) = audit_log(redis.port());
     redis.kill();
     assert!(
-        tokio::time::timeout(Duration::from_millis(300), log.write(&record(1)))
+        tokio::time::timeout(Duration::from_millis(300), log.write(record(1)))
             .await
             .is_err()
     );
     redis.start_again().await;
-    log.write(&record(2)).await;
+    log.write(record(2)).await;
     assert_eq!(redis.audit_records().await.len(), 1);
 }

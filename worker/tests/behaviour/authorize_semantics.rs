@@ -68,7 +68,8 @@ impl Setting {
             .query_async(&mut self.redis.connection().await)
             .await
             .unwrap();
-        let result = self.authorizer.authorize("task", args, kwargs, now).await;
+        let kwargs = Argument::Dict(kwargs.clone());
+        let result = self.authorizer.authorize("task", args, &kwargs, now).await;
         let result = match result {
             Ok(()) => "succeeded".to_owned(),
             Err(error) => format!("{}({})", error.class, Argument::from(error.message).py_repr()),
@@ -361,7 +362,7 @@ async fn sweep(books: &mut Books, setting: &Setting, row: &Value) {
         ]);
         setting
             .authorizer
-            .authorize("task", &args, &Dict::new(), now)
+            .authorize("task", &args, &Argument::Dict(Dict::new()), now)
             .await
             .unwrap();
     }

@@ -6,17 +6,17 @@ mod acl_replies;
 mod acl_request;
 mod audit_outage;
 mod authorize_semantics;
-mod callback_bytes;
-mod callback_proxies;
-mod callback_signature;
-mod callback_status;
-mod callback_targets;
+#[path = "../../../callback-client/tests/behaviour/corpus.rs"]
 mod corpus;
 mod driver_tokens;
 #[cfg(feature = "elasticsearch")]
 mod elastic_requests;
+#[path = "../../../callback-client/tests/behaviour/peer.rs"]
+#[expect(dead_code, reason = "callback-client's tests need more of it")]
 mod peer;
 mod redis_log;
 mod spool;
 mod stack;
+#[path = "../../../callback-client/tests/behaviour/tls_peer.rs"]
+#[expect(dead_code, reason = "callback-client's tests need more of it")]
 mod tls_peer;

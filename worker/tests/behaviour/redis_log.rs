@@ -95,7 +95,7 @@ async fn authorization(books: &mut Books, redis: &harness::Redis, row: &Value) {
         .await
         .unwrap();
     stack::authorizer(&acl.url(""), redis)
-        .authorize("task", &args, &Dict::new(), now)
+        .authorize("task", &args, &Argument::Dict(Dict::new()), now)
         .await
         .unwrap();
     let ours: Vec<_> = redis

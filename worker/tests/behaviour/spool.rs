@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use explain::explain;
 use harness::{Redis, eventually};
 use rusqlite::Connection;
 use service_kit::readiness::Readiness;
@@ -57,7 +58,7 @@ async fn write_all(log: &Arc<AuditLog>, numbers: std::ops::Range<i128>) {
     let mut writing = JoinSet::new();
     for n in numbers {
         let log = Arc::clone(log);
-        writing.spawn(async move { log.write(&record(n)).await });
+        writing.spawn(async move { log.write(record(n)).await });
     }
     soon(writing.join_all()).await;
 }
@@ -135,12 +136,12 @@ async fn the_file_is_made_by_an_outage_and_emptied_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let sink = Script::new(WELL);
     let (log, readiness) = on(sink.clone(), spool(&directory));
-    soon(log.write(&record(1))).await;
+    soon(log.write(record(1))).await;
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 
     sink.becomes(AWAY);
     for n in 2..700 {
-        soon(log.write(&record(n))).await;
+        soon(log.write(record(n))).await;
     }
     assert!(!readiness.is_ready());
     let said = readiness.missing()["audit log"].clone();
@@ -151,7 +152,7 @@ async fn the_file_is_made_by_an_outage_and_emptied_in_order() {
 
     sink.becomes(WELL);
     soon(readiness.ready()).await;
-    soon(log.write(&record(700))).await;
+    soon(log.write(record(700))).await;
     let expected: Vec<_> = (1..=700).map(|n| format!("task-{n}")).collect();
     assert_eq!(sink.taken(), expected);
     assert_eq!(left(&file(&directory)), Left::default());
@@ -164,7 +165,7 @@ async fn records_that_come_during_a_replay_follow_it() {
     let (log, readiness) = on(sink.clone(), spool(&directory));
     soon(async {
         for n in 1..=2_000 {
-            log.write(&record(n)).await;
+            log.write(record(n)).await;
             if n == 300 {
                 sink.becomes(WELL);
             }
@@ -247,7 +248,7 @@ async fn without_a_spool_a_refused_record_is_held_and_stops_no_other() {
     let mut refused = JoinSet::new();
     refused.spawn({
         let log = Arc::clone(&log);
-        async move { log.write(&record(2)).await }
+        async move { log.write(record(2)).await }
     });
     write_all(&log, 3..6).await;
     assert_eq!(sink.taken().len(), 3);
@@ -272,7 +273,7 @@ async fn a_full_spool_keeps_records_back_until_there_is_room() {
                 ..big.clone()
             },
         );
-        writing.spawn(async move { log.write(&record).await });
+        writing.spawn(async move { log.write(record).await });
         // Each in a transaction of its own.
         tokio::time::timeout(Duration::from_secs(2), writing.join_next())
             .await
@@ -310,7 +311,7 @@ async fn what_is_left_from_before_is_replayed_first() {
     let spool = spool(&directory);
     assert_eq!(spool.left().unwrap().waiting, 3);
     let (log, readiness) = on(sink.clone(), spool);
-    soon(log.write(&record(4))).await;
+    soon(log.write(record(4))).await;
     soon(readiness.ready()).await;
     assert_eq!(sink.taken().last().unwrap(), "task-4");
     assert_eq!(sink.taken().len(), 4);
@@ -331,7 +332,7 @@ async fn a_record_takes_a_quarter_of_a_kib() {
             callback_url: format!("https://charging.example.com/callbacks/authorization/{n:012}"),
             ..record(n)
         };
-        writing.spawn(async move { log.write(&record).await });
+        writing.spawn(async move { log.write(record).await });
     }
     soon(writing.join_all()).await;
     drop(log);
@@ -375,7 +376,7 @@ fn a_file_that_is_no_spool_is_left_alone() {
         let error = Spool::new(&path, 64).unwrap_err();
         assert!(!error.is_unwritable());
         assert_eq!(std::fs::read(&path).unwrap(), before);
-        error.to_string()
+        explain(&error)
     };
     std::fs::write(
         &path,

@@ -1,29 +1,25 @@
 //! The worker's parts, wired as the worker wires them.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callback_client::proxy::Proxies;
+use callback_client::target_policy::TargetPolicy;
+use callback_client::{CallbackClient, CallbackConfig, tls};
 use worker::acl_client::AclClient;
 use worker::audit_log::redis::RedisAuditLog;
 use worker::audit_log::{AuditLog, AuditSink};
 use worker::authorize::Authorizer;
-use worker::callback::proxy::Proxies;
-use worker::callback::{CallbackClient, tls};
 
 /// A callback client that may go anywhere.
-pub(crate) fn callback_client(timeout: Duration, proxies: &Proxies) -> CallbackClient {
-    callback_client_trusting(None, timeout, proxies)
-}
-
-/// The same with other CA certificates than Mozilla's.
-pub(crate) fn callback_client_trusting(
-    ca: Option<&Path>,
-    timeout: Duration,
-    proxies: &Proxies,
-) -> CallbackClient {
-    let tls = tls::client_config(ca).unwrap();
-    CallbackClient::new("any".parse().unwrap(), Arc::new(tls), proxies, timeout)
+pub(crate) fn callback_client() -> CallbackClient {
+    let config = CallbackConfig {
+        timeout: Duration::from_secs(5),
+        targets: TargetPolicy::Any,
+        signing: None,
+    };
+    let tls = Arc::new(tls::client_config(None).unwrap());
+    CallbackClient::new(config, tls, &Proxies::default())
 }
 
 /// A client of the ACL service at this base URL.
@@ -44,8 +40,7 @@ pub(crate) fn audit_log(sink: impl AuditSink) -> AuditLog {
 /// A whole authorizer on Redis.
 pub(crate) fn authorizer(acl_url: &str, redis: &harness::Redis) -> Authorizer {
     let sink = RedisAuditLog::new("127.0.0.1", redis.port()).unwrap();
-    let callbacks = callback_client(Duration::from_secs(5), &Proxies::default());
-    Authorizer::new(acl_client(acl_url), callbacks, audit_log(sink))
+    Authorizer::new(acl_client(acl_url), callback_client(), audit_log(sink))
 }
 
 /// A stand-in for the ACL service that answers everything with this body.

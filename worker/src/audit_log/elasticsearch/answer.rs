@@ -1,11 +1,13 @@
 //! What Elasticsearch answers, and what that means for the records.
 
+use std::error::Error;
+use std::fmt;
+
 use elasticsearch::http::StatusCode;
 use elasticsearch::http::response::{Error as Details, Exception, Response};
-use explain::explain;
 use serde::Deserialize;
 
-use crate::audit_log::Fate;
+use crate::audit_log::sink::Fate;
 
 /// What each answer to `GET /` must say in its header `X-Elastic-Product`, as Python's client demands it.
 const PRODUCT: &str = "Elasticsearch";
@@ -17,12 +19,36 @@ const ABOUT_THE_INDEX: &[&str] = &[
     "index_not_found_exception",
 ];
 
-/// Why a request came to nothing. Shows neither the password nor what the documents hold.
+/// An exchange that failed, in the words of its cause: the client's own error repeats them.
+#[derive(Debug)]
+pub(super) struct Exchange(elasticsearch::Error);
+
+impl Exchange {
+    fn cause(&self) -> &(dyn Error + 'static) {
+        self.0.source().unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.cause(), f)
+    }
+}
+
+impl Error for Exchange {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause().source()
+    }
+}
+
+/// Why a request failed. Shows neither the password nor what the documents hold.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// Refused, cut, or not within the time.
-    #[error("{0}")]
-    Exchange(String),
+    /// Refused or cut.
+    #[error(transparent)]
+    Exchange(Exchange),
+    #[error("no answer within 10 s")]
+    TimedOut,
     /// Something else answers there.
     #[error("what answers there is no Elasticsearch: it does not send X-Elastic-Product: Elasticsearch")]
     OtherProduct,
@@ -59,11 +85,10 @@ impl Failure {
 impl From<elasticsearch::Error> for Failure {
     fn from(error: elasticsearch::Error) -> Self {
         if error.is_timeout() {
-            return Self::Exchange("no answer within 10 s".to_owned());
+            Self::TimedOut
+        } else {
+            Self::Exchange(Exchange(error))
         }
-        // The client's error says what its source says.
-        let source: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
-        Self::Exchange(explain(source.unwrap_or(&error)))
     }
 }
 
@@ -100,6 +125,7 @@ pub(super) fn is_elasticsearch(response: &Response) -> Result<(), Failure> {
 
 /// What became of each of these records, from the answer to their `_bulk` request.
 pub(super) fn fates(answer: &[u8], records: usize) -> Result<Vec<Fate>, Failure> {
+    // The parser's error may quote a document, so it goes no further.
     let answer: Bulk = serde_json::from_slice(answer).map_err(|_| Failure::Unclear)?;
     if answer.items.len() != records {
         return Err(Failure::Unclear);

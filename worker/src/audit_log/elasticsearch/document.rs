@@ -1,12 +1,14 @@
 //! A record as Elasticsearch gets it: its id, its fields, and the index they are in.
 
+use std::fmt::Write as _;
+
+use ring::digest::{Context, SHA256};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::audit_log::AuditRecord;
+use crate::audit_log::record::AuditRecord;
 
-/// As long as a document's id may be, in bytes of UTF-8.
+/// The longest id of a document, in bytes of UTF-8.
 const ID_LIMIT: usize = 512;
 
 #[derive(Serialize)]
@@ -109,11 +111,16 @@ fn id(record: &AuditRecord) -> String {
 }
 
 fn hash(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
-    let mut sha256 = Sha256::new();
+    let mut sha256 = Context::new(&SHA256);
     for part in parts {
-        sha256.update(part);
+        sha256.update(part.as_ref());
     }
-    format!("sha256-{:x}", sha256.finalize())
+    let mut name = String::from("sha256-");
+    for byte in sha256.finish().as_ref() {
+        // Writing to a String cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// Milliseconds, rounded down.

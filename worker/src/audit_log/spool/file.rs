@@ -7,10 +7,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "servers")]
+use explain::explain;
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Left, rows};
+use super::rows;
 
 /// Marks the file as a spool: "cpsp".
 const APPLICATION_ID: i32 = 0x6370_7370;
@@ -24,14 +26,25 @@ const PAGES_PER_MIB: u32 = 256;
 /// Tokens of drivers are in it.
 const MODE: u32 = 0o600;
 
+/// What a spool held when it was looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Records that wait for the audit log.
+    pub waiting: u32,
+    /// Records that it has refused.
+    pub refused: u32,
+}
+
 /// A spool cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use the spool {path}: {why}", path = .path.display())]
+#[error("cannot use the spool {path}", path = .path.display())]
 pub struct OpenError {
     path: PathBuf,
+    #[source]
     why: Why,
 }
 
+/// Advice follows the reason, so the reason is part of the text and not a source.
 #[derive(Debug, thiserror::Error)]
 enum Why {
     #[error(
@@ -52,7 +65,7 @@ enum Why {
     Newer,
     #[error("its disk is full")]
     NoRoom,
-    #[error("{0}")]
+    #[error(transparent)]
     Sqlite(rusqlite::Error),
 }
 
@@ -65,7 +78,7 @@ impl OpenError {
     /// What is wrong and what to do, without the path.
     #[cfg(feature = "servers")]
     pub(crate) fn reason(&self) -> String {
-        self.why.to_string()
+        explain(&self.why)
     }
 
     /// Whether nothing is wrong with the file but that it may not be written here.

@@ -3,7 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
-use super::super::AuditRecord;
+use crate::audit_log::record::AuditRecord;
 use crate::verdict::Verdict;
 
 /// Counts the changes of [`SCHEMA`].
@@ -38,9 +38,9 @@ pub(super) const SCHEMA: &str = "
 
 /// Records in the order of their numbers.
 #[derive(Debug, Default)]
-pub(in super::super) struct Spooled {
-    pub(in super::super) ids: Vec<i64>,
-    pub(in super::super) records: Vec<AuditRecord>,
+pub(crate) struct Spooled {
+    pub(crate) ids: Vec<i64>,
+    pub(crate) records: Vec<AuditRecord>,
 }
 
 pub(super) fn insert(connection: &Connection, record: &AuditRecord) -> rusqlite::Result<()> {
@@ -60,8 +60,7 @@ pub(super) fn insert(connection: &Connection, record: &AuditRecord) -> rusqlite:
 
 pub(super) fn insert_refused(
     connection: &Connection,
-    record: &AuditRecord,
-    reason: &str,
+    (record, reason): &(AuditRecord, String),
 ) -> rusqlite::Result<()> {
     insert(connection, record)?;
     set_aside(connection, connection.last_insert_rowid(), reason)

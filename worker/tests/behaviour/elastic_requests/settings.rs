@@ -1,5 +1,6 @@
 //! Environment variables and certificates: what is understood, what is a mistake, and who is trusted.
 
+use explain::explain;
 use service_kit::env::Env;
 use worker::audit_log::AuditSink as _;
 use worker::config::{AuditLogConfig, Config};
@@ -29,7 +30,7 @@ async fn started(config: AuditLogConfig) -> String {
     };
     match ElasticsearchAuditLog::new(&config).unwrap().check().await {
         Ok(()) => "started".to_owned(),
-        Err(error) => format!("outage: {}", std::error::Error::source(&error).unwrap()),
+        Err(error) => format!("outage: {}", explain(&*error.source)),
     }
 }
 

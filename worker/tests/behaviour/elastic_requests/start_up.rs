@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use explain::explain;
 use serde_json::json;
 use worker::audit_log::AuditSink as _;
 
@@ -62,7 +63,7 @@ pub(super) async fn start(books: &mut Books, row: &Value) {
     let sink = sink(&server.url(""));
     let outcome = match sink.check().await {
         Ok(()) => "started".to_owned(),
-        Err(error) => format!("outage: {}", std::error::Error::source(&error).unwrap()),
+        Err(error) => format!("outage: {}", explain(&*error.source)),
     };
     let local =
         |request: &String| request.replace("127.0.0.1:21092", &format!("127.0.0.1:{}", server.port()));
@@ -153,7 +154,7 @@ async fn nobody_there(books: &mut Books, case: &str) {
         ),
     };
     let error = sink(&url).check().await.unwrap_err();
-    let said = std::error::Error::source(&error).unwrap().to_string();
+    let said = explain(&*error.source);
     let decision = adr(38, "trouble at the start is an outage and tried again");
     let ours = if said.contains(words) { words } else { &said };
     books.deviates(case, decision, words, ours);

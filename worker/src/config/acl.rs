@@ -1,0 +1,31 @@
+//! Where the ACL service is.
+
+use service_kit::env::{Reader, Variable};
+
+use super::http_url::is_http;
+
+pub(super) const AUTHORIZATION_SERVICE_URL: Variable = Variable {
+    name: "AUTHORIZATION_SERVICE_URL",
+    default: Some("http://localhost:5000"),
+    meaning: "where the ACL service is",
+};
+
+/// The ACL service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AclConfig {
+    /// Base URL, used as it stands.
+    pub url: String,
+}
+
+impl AclConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let url = reader.text(&AUTHORIZATION_SERVICE_URL);
+        if !is_http(&url, &["http", "https"]) {
+            reader.mistake(
+                &AUTHORIZATION_SERVICE_URL,
+                "expected a URL such as http://localhost:5000",
+            );
+        }
+        Self { url }
+    }
+}
