@@ -133,7 +133,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Returns whether the task has finally failed, in Celery's view: after `Reject` it has, unless the message is
+    /// Returns whether the outcome is a final failure in Celery's view: `Reject` is one, unless the message is
     /// requeued.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(
@@ -142,7 +142,7 @@ impl Outcome {
         )
     }
 
-    /// Returns whether the task has finally ended, with or without success.
+    /// Returns whether the outcome is final, whether a success or a failure.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded(_)) || self.is_failure()
     }

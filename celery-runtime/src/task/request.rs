@@ -79,9 +79,9 @@ impl Request {
         &self.delivery_info
     }
 
-    /// Returns a token that is cancelled when the soft time limit has passed, while Python raises
-    /// `SoftTimeLimitExceeded` in the task. The task then has time to clean up before the hard limit drops it. A
-    /// task that should end like Python's returns [`TaskError::soft_time_limit_exceeded`].
+    /// Returns a token that is cancelled when the soft time limit has passed; Python raises `SoftTimeLimitExceeded`
+    /// in the task instead. The task then has time to clean up before the hard limit drops it. A task that should
+    /// end like Python's returns [`TaskError::soft_time_limit_exceeded`].
     pub fn soft_time_limit(&self) -> &CancellationToken {
         &self.soft_time_limit
     }

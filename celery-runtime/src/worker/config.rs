@@ -33,7 +33,7 @@ pub struct WorkerConfig {
     /// How long running tasks may continue after the start of a warm shutdown. The messages of unfinished tasks
     /// then return to the queue.
     pub drain_timeout: Duration,
-    /// How long no message may arrive while messages are ready and slots are free. After this time the worker
+    /// Longest time without a message while messages are ready and slots are free. After this time the worker
     /// reconnects, and is not ready until a message arrives or none is ready any more. Celery waits forever.
     pub progress_timeout: Duration,
 }

@@ -62,7 +62,7 @@ impl Effects {
         }
     }
 
-    /// Stores that the message expired before its task could run, before the ack.
+    /// Stores the result of a message that expired before its task could run. The ack follows.
     pub(crate) async fn expired(&self, message: &TaskMessage) {
         if let Some(task) = self.tasks.get(&message.task) {
             let joins = self.results.revoked(message, task.options(), "expired").await;
@@ -70,7 +70,7 @@ impl Effects {
         }
     }
 
-    /// Stores that the task is not registered, before the message is rejected.
+    /// Stores the result of a message whose task is not registered. The reject follows.
     pub(crate) async fn unregistered(&self, message: &Incoming) {
         self.results.unregistered(message).await;
     }

@@ -38,7 +38,7 @@ pub(crate) enum Finding {
 pub(crate) struct Progress {
     /// The interval of the checks.
     every: Duration,
-    /// How long no message may arrive while messages are ready. Doubled by each link that does not help.
+    /// Longest time without a message while messages are ready. Doubled by each link that does not help.
     patience: Duration,
     /// When the last message arrived, or when last none could arrive.
     since: Instant,

@@ -8,7 +8,7 @@ use crate::rig::Rig;
 use crate::starving::Starving;
 use crate::vhost;
 
-/// How long no message may arrive in these tests.
+/// Longest time without a message in these tests.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn start(name: &str) -> (Rig, Starving) {
