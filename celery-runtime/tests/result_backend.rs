@@ -372,7 +372,7 @@ async fn redis_holds_the_bytes_that_a_python_worker_stores() {
     rig.stopped().await;
 }
 
-/// If the message or the task ignores results, nothing is stored, and neither is it for `Ignore`.
+/// If the message or the task ignores results, or the task ends with `Ignore`, nothing is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn ignored_results_are_not_stored() {
     let redis = Redis::start().await;

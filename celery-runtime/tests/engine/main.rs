@@ -203,7 +203,7 @@ async fn a_message_without_a_connection_does_not_count_against_the_next_one() {
     })
     .await;
 
-    // Only the first successful connection is opened.
+    // No connection is opened after the first successful one.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(proxy.accepted(), silent + 1);
     producer.close().await;
