@@ -1,4 +1,4 @@
-//! RabbitMQ: connections, what is declared there, and confirmed publishing. The only part that uses lapin.
+//! RabbitMQ: connections, declarations, and confirmed publishing. The only part that uses lapin.
 
 pub mod broker_look;
 pub(crate) mod broker_url;

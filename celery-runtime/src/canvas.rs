@@ -1,8 +1,8 @@
-//! What is to be sent after a task (contract A.9): from a message and its outcome to messages, without any I/O.
+//! The messages to send after a task (contract A.9), computed from its message and outcome without any I/O.
 //!
-//! The rules are Celery's own, `celery/canvas.py` and `celery/app/trace.py` of 5.7, and are held against what its
-//! worker sends. One thing is different: an errback is always a message. Celery calls errbacks that take more than
-//! one argument in its own process; a task in Rust has no such second form.
+//! The rules are Celery's own (`celery/canvas.py` and `celery/app/trace.py` of 5.7), and the tests compare the
+//! results with what its worker sends. There is one difference: an errback is always a message. Celery calls
+//! errbacks that take more than one argument in its own process; a task in Rust has no such second form.
 
 mod bounds;
 mod call;

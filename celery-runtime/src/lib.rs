@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(
     not(feature = "amqp"),
-    expect(dead_code, reason = "the worker on AMQP uses the rest of what a task is")
+    expect(dead_code, reason = "only the worker on AMQP uses all parts of a task")
 )]
 
 #[cfg(feature = "amqp")]

@@ -9,9 +9,9 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Writes `[2026-11-22 10:06:31,510: INFO/MainProcess] message`; within a task `name[id]: ` goes before the
-/// message, as Celery's task logger has it. Fields of the event follow as ` name=value`. An error with the field
-/// `critical` is of Python's level `CRITICAL`, which `tracing` does not have.
+/// Writes `[2026-11-22 10:06:31,510: INFO/MainProcess] message`. Within a task, `name[id]: ` precedes the message,
+/// as in Celery's task logger. Fields of the event follow as ` name=value`. An error with the field `critical` has
+/// Python's level `CRITICAL`, which `tracing` lacks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CeleryFormat;
 
@@ -54,7 +54,7 @@ where
 }
 
 impl CeleryFormat {
-    /// A line of level `ERROR` with its line feed, for whoever writes the log and cannot log.
+    /// Returns a line of level `ERROR` with its line feed, for code that writes the log itself and so cannot log.
     pub fn error(text: &str) -> String {
         let mut line = String::new();
         // Writing to a String cannot fail.
@@ -89,7 +89,7 @@ impl<'writer> FormatFields<'writer> for TaskFields {
     }
 }
 
-/// Python's level names.
+/// Returns Python's name of the level.
 fn level(level: Level) -> &'static str {
     match level {
         Level::ERROR => "ERROR",
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_read_as_celerys() {
+    fn lines_have_celerys_format() {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()

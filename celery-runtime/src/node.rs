@@ -1,4 +1,4 @@
-//! Who this node is to its broker and to its neighbours.
+//! The identity of this node for its broker and other nodes.
 
 pub(crate) mod nodename;
 pub(crate) mod origin;

@@ -1,4 +1,4 @@
-//! Attempts that go on until one succeeds.
+//! Attempts that are repeated until one succeeds.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,11 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable as _};
 use explain::explain;
 
-/// Between two attempts: at first, and at most.
+/// Shortest and longest wait between two attempts.
 const WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// Retries without end. Trouble is logged once, and its end once. Whoever does not want to wait any longer drops the future.
+/// Retries without end. A failure is logged once, and so is its end. A caller that does not want to wait any longer
+/// drops the future.
 #[derive(Debug)]
 pub(crate) struct Persistence {
     trouble: String,
@@ -20,7 +21,8 @@ pub(crate) struct Persistence {
 }
 
 impl Persistence {
-    /// `trouble` is what does not work, `consequence` what that means meanwhile, `recovery` the line when it works again.
+    /// Takes the texts for the log: `trouble` describes what fails, `consequence` its effect meanwhile, and
+    /// `recovery` is the line for the time when it works again.
     pub(crate) fn new(
         trouble: impl Into<String>,
         consequence: &'static str,
@@ -34,10 +36,10 @@ impl Persistence {
         }
     }
 
-    /// Attempts until it succeeds.
+    /// Repeats the attempt until it succeeds.
     ///
     /// # Errors
-    /// The first error that `is_final`: no further attempt can mend it.
+    /// The first error for which `is_final` returns true: no further attempt can succeed.
     pub(crate) async fn until_done<T, E, F>(
         &self,
         attempt: impl FnMut() -> F,
@@ -62,7 +64,7 @@ impl Persistence {
         Ok(done)
     }
 
-    /// Attempts until it succeeds, whatever the error.
+    /// Repeats the attempt until it succeeds, whatever the error.
     pub(crate) async fn forever<T, E, F>(&self, mut attempt: impl FnMut() -> F) -> T
     where
         E: Error + 'static,
@@ -98,7 +100,7 @@ mod tests {
     struct Failed(u32);
 
     #[tokio::test(start_paused = true)]
-    async fn attempts_go_on_until_one_succeeds_or_none_can() {
+    async fn attempts_are_repeated_until_one_succeeds_or_none_can() {
         let persistence = Persistence::new("it cannot be done", "something waits", "it is done again");
         let attempts = Cell::new(0);
         let attempt = || {
@@ -106,10 +108,10 @@ mod tests {
             let now = attempts.get();
             async move { if now < 100 { Err(Failed(now)) } else { Ok(now) } }
         };
-        let begun = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         assert_eq!(persistence.until_done(attempt, |_| false).await, Ok(100));
         assert!(!persistence.in_trouble.load(Ordering::Relaxed));
-        let longest = begun.elapsed().as_secs();
+        let longest = start.elapsed().as_secs();
         assert!(
             (180..200).contains(&longest),
             "2 s between two attempts at most: {longest} s"

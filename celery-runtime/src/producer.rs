@@ -1,4 +1,4 @@
-//! The producer: publishes task messages and says yes only to what the broker holds.
+//! The producer: publishes task messages and reports success only after the broker has confirmed them.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use crate::amqp::publisher::{PublishError, Publisher};
 use crate::amqp::queue::Queue;
 use crate::amqp::session::SessionConfig;
 
-/// Where and how a [`Producer`] publishes.
+/// The settings of a [`Producer`].
 #[derive(Debug, Clone)]
 pub struct ProducerConfig {
     /// The broker.
     pub broker: BrokerUrl,
-    /// The queue that tasks go to; Celery's default is `celery`.
+    /// The queue for tasks; Celery's default is `celery`.
     pub queue: String,
-    /// The longest a [`Producer::send`] may take, connecting included.
+    /// Longest duration of a [`Producer::send`], connecting included.
     pub deadline: Duration,
-    /// What the broker's management shows as the connection's name.
+    /// The connection's name in the broker's management.
     pub name: String,
 }
 
 /// Publishes task messages (contract A.1): mandatory, confirmed by the broker, within a deadline. One background
-/// task owns connection and channel and comes back by itself after every kind of loss. Clones share it.
+/// task owns connection and channel, and reconnects by itself after any loss. Clones share it.
 #[derive(Clone)]
 pub struct Producer {
     publisher: Publisher,
@@ -51,32 +51,32 @@ impl Producer {
     /// Publishes a task to the producer's queue. `Ok` means that the broker has confirmed it.
     ///
     /// # Errors
-    /// See [`PublishError`]; after `Deadline` and `Interrupted` the broker may hold the message all the same,
-    /// so whoever sends again should use the same task id.
+    /// See [`PublishError`]; after `Deadline` and `Interrupted`, the broker may hold the message nevertheless, so a
+    /// caller that sends it again should use the same task id.
     pub async fn send(&self, call: &TaskCall) -> Result<(), PublishError> {
         self.send_to(&self.default, call).await
     }
 
-    /// Publishes a task elsewhere; its queue is declared first, once per connection.
+    /// Publishes a task to another destination, whose queue is declared first, once per connection.
     ///
     /// # Errors
-    /// Those of [`Producer::send`].
+    /// The same as for [`Producer::send`].
     pub async fn send_to(&self, destination: &Destination, call: &TaskCall) -> Result<(), PublishError> {
         self.publisher.publish(destination, &call.encode()).await
     }
 
-    /// Whether a message sent now would go out at once.
+    /// Returns whether a message sent now would go out at once.
     pub fn is_connected(&self) -> bool {
         self.publisher.is_connected()
     }
 
-    /// Calls `said` with why a message sent now would not go out — `None` when it would — at once and at each
-    /// change, for as long as the producer lives.
-    pub async fn watch(&self, said: impl FnMut(Option<String>)) {
-        self.publisher.watch(said).await;
+    /// Calls `report` with the reason why a message sent now would not go out (`None` if it would), once at the
+    /// beginning and then at each change, for the lifetime of the producer.
+    pub async fn watch(&self, report: impl FnMut(Option<String>)) {
+        self.publisher.watch(report).await;
     }
 
-    /// Closes the connection after what was sent is confirmed or failed, within the deadline of a send.
+    /// Closes the connection, within the deadline of a send, after everything sent is confirmed or has failed.
     pub async fn close(&self) {
         self.publisher.close(self.deadline).await;
     }

@@ -1,4 +1,4 @@
-//! Where results go (`--result-backend`, `RESULT_BACKEND`), so that `AsyncResult.get()` in Python answers.
+//! Result backends (`--result-backend`, `RESULT_BACKEND`), for `AsyncResult.get()` in Python.
 
 mod backend;
 mod child;

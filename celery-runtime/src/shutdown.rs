@@ -1,4 +1,4 @@
-//! Stopping as a Celery worker stops (contract E.7): which signal means what, what is printed, which exit code.
+//! Shutdown as in a Celery worker (contract E.7): the meaning of each signal, the printed lines, the exit code.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,18 +7,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How far the shutdown has got. Stages only go up.
+/// The stage of the shutdown. Stages only go up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Not at all.
+    /// No shutdown has been requested.
     Running,
-    /// Nothing new is taken; running tasks finish.
+    /// No new messages are accepted; running tasks finish.
     Warm,
-    /// Running tasks are ended; what is not acked returns to the queue.
+    /// Running tasks are terminated; unacked messages return to the queue.
     Cold,
 }
 
-/// Tells a worker when to stop.
+/// Signals a worker when to stop.
 pub struct Shutdown {
     state: watch::Receiver<Reached>,
     handle: ShutdownHandle,
@@ -31,7 +31,7 @@ pub struct ShutdownHandle {
     state: watch::Sender<Reached>,
 }
 
-/// The stage that was reached, and what the first signal made the exit code.
+/// The stage reached, and the exit code that the first signal has set.
 #[derive(Debug, Clone, Copy)]
 struct Reached {
     stage: Stage,
@@ -42,7 +42,7 @@ const RUNNING: Reached = Reached {
     stage: Stage::Running,
     exit_code: 0,
 };
-/// How long a line for the terminal may take before the stop that it announces.
+/// Limit for writing a line to the terminal before the stop that it announces.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 const WARM: &str = "worker: Warm shutdown (MainProcess)";
@@ -50,11 +50,11 @@ const COLD: &str = "worker: Cold shutdown (MainProcess)";
 const AGAIN: &str = "worker: Hitting Ctrl+C again will terminate all running tasks!";
 
 impl Shutdown {
-    /// Listens to SIGTERM (warm), SIGINT (warm, then cold) and SIGQUIT (cold). With `remap_sigterm`, Celery's
-    /// `REMAP_SIGTERM=SIGQUIT`, SIGTERM means what SIGQUIT means.
+    /// Listens for SIGTERM (warm), SIGINT (warm, then cold) and SIGQUIT (cold). With `remap_sigterm`, Celery's
+    /// `REMAP_SIGTERM=SIGQUIT`, SIGTERM acts as SIGQUIT.
     ///
     /// # Errors
-    /// When the signals cannot be listened to.
+    /// If the signal handlers cannot be installed.
     pub fn on_signals(remap_sigterm: bool) -> io::Result<Self> {
         let listen = |kind| signal(kind);
         let (terminate, interrupt, quit) = (
@@ -68,7 +68,7 @@ impl Shutdown {
         Ok(Self { signals, ..shutdown })
     }
 
-    /// A shutdown that only the program itself starts.
+    /// Returns a shutdown that only the program itself triggers.
     pub fn manual() -> (ShutdownHandle, Self) {
         let (sender, state) = watch::channel(RUNNING);
         let handle = ShutdownHandle { state: sender };
@@ -80,12 +80,13 @@ impl Shutdown {
         (handle, shutdown)
     }
 
-    /// Stops the same worker from within the program, beside the signals.
+    /// Returns a handle that stops the same worker from within the program, in addition to the signals.
     pub fn handle(&self) -> ShutdownHandle {
         self.handle.clone()
     }
 
-    /// Waits until the shutdown has got to `stage` or further. A worker that no signal reaches any more stops by itself.
+    /// Waits until the shutdown has reached `stage` or a later one. A worker that no signal can reach any more
+    /// stops by itself.
     pub(crate) async fn reached(&mut self, stage: Stage) -> Stage {
         loop {
             let reached = self.state.wait_for(|state| state.stage >= stage);
@@ -93,26 +94,26 @@ impl Shutdown {
                 // Cannot fail: `self` holds a sender.
                 Ok(now) = reached => return now.stage,
                 Some(_) = self.signals.join_next() => {
-                    tracing::error!("the task that listens to signals has ended: stopping");
+                    tracing::error!("the signal listener has ended: stopping");
                     self.handle.to(Stage::Warm, 1);
                 }
             }
         }
     }
 
-    /// The code that the process shall exit with: 1 after Ctrl+C, else 0.
+    /// Returns the exit code for the process: 1 after Ctrl+C, else 0.
     pub fn exit_code(&self) -> u8 {
         self.state.borrow().exit_code
     }
 }
 
 impl ShutdownHandle {
-    /// Takes nothing new and lets running tasks finish.
+    /// Accepts no new messages and lets running tasks finish.
     pub fn warm(&self) {
         self.to(Stage::Warm, 0);
     }
 
-    /// Ends running tasks; what is not acked returns to the queue.
+    /// Terminates running tasks; unacked messages return to the queue.
     pub fn cold(&self) {
         self.to(Stage::Cold, 0);
     }
@@ -177,15 +178,15 @@ async fn obey(
     }
 }
 
-/// Celery frames each of these lines with line feeds. Standard output may be gone by now, or its reader may stand still,
-/// which must not keep the worker from stopping.
+/// Prints lines, each between line feeds as in Celery. Standard output may be closed by now, or its reader may be
+/// stuck, which must not keep the worker from stopping.
 async fn say(lines: &[&str]) {
     let text = format!("\n{}\n", lines.join("\n\n"));
     let writing = tokio::task::spawn_blocking(move || {
         let mut stdout = io::stdout().lock();
         let _gone = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     });
-    let _standing_still = tokio::time::timeout(PATIENCE, writing).await;
+    let _stuck = tokio::time::timeout(PATIENCE, writing).await;
 }
 
 #[cfg(test)]
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn stages_only_go_up_and_the_first_signal_names_the_exit_code() {
+    async fn stages_only_go_up_and_the_first_signal_sets_the_exit_code() {
         let (handle, mut shutdown) = Shutdown::manual();
         handle.to(Stage::Warm, 1);
         assert_eq!(shutdown.reached(Stage::Warm).await, Stage::Warm);

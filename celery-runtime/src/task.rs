@@ -1,4 +1,4 @@
-//! Tasks: what is registered, what a run gets, how it ends, and what that means for its message.
+//! Tasks: their registration, requests and outcomes, and how their messages are settled.
 
 pub(crate) mod exception;
 pub(crate) mod options;

@@ -2,8 +2,8 @@
 
     .venv/bin/python celery-runtime/tests/observe_canvas.py > tests/golden/celery/worker-canvas.json
 
-Each case is a real message, run through the worker's own request and tracer of an app whose producer is replaced by a
-list. New ids become `id-1`, `id-2` … in the order in which they appear, times become their distance from now.
+Each case is a real message, run through the worker's own request and tracer for an app whose producer is replaced by a
+list. New ids become `id-1`, `id-2` … in the order in which they appear, times become offsets from now.
 """
 import json
 import platform

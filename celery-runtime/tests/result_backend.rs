@@ -1,4 +1,4 @@
-//! Results where Python programs look for them: a Rust and a Python worker side by side, each on a queue of its own.
+//! Results as Python programs read them: a Rust and a Python worker side by side, each on its own queue.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use serde_json::Value as Json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// For what comes sooner or later, also on a busy machine.
+/// Limit for events that must happen eventually, also on a busy machine.
 const WAIT: Duration = Duration::from_mins(2);
 
-/// For a whole program of many calls.
+/// Limit for a whole program with many calls.
 const CALLS: Duration = Duration::from_mins(10);
 const NODE: &str = "celery@rust";
 
-/// A broker and a backend, with a Rust worker on the queue `rust` and, where it is asked for, a Python worker on the
-/// queue `python`.
+/// A broker and a backend, with a Rust worker on the queue `rust` and, if requested, a Python worker on the queue
+/// `python`.
 struct Rig {
     vhost: Vhost,
     backend: String,
@@ -78,7 +78,7 @@ impl Rig {
 
     fn variables(&self) -> Vec<(&str, &str)> {
         const TASKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/result_backend");
-        // Leaked, as a test's few strings may be.
+        // It is leaked, which is harmless for the few strings of a test.
         let broker: &'static str = self.vhost.amqp_url().leak();
         vec![
             ("PYTHONPATH", TASKS),
@@ -87,12 +87,12 @@ impl Rig {
         ]
     }
 
-    /// What a Python program gets that calls the tasks.
+    /// Returns the results that a Python program gets when it calls the tasks.
     async fn calls(&self, what: &str) -> Json {
         self.calls_with(what, &self.variables()).await
     }
 
-    /// The same for a program that looks for no results.
+    /// Returns the same for a program without a result backend.
     async fn calls_without_backend(&self, what: &str) -> Json {
         let mut variables = self.variables();
         variables.push(("RESULT_BACKEND", "disabled://"));
@@ -108,7 +108,7 @@ impl Rig {
         serde_json::from_str(&program.stdout().join("\n")).expect("JSON")
     }
 
-    /// Waits until so many messages of the Rust worker's queue wait, and so many are with the worker.
+    /// Waits until `ready` messages of the Rust worker's queue are ready, and `unacked` are with the worker.
     async fn queue_is(&self, ready: u64, unacked: u64) {
         eventually(format!("{ready} ready and {unacked} unacked"), WAIT, || async {
             match self.vhost.queue("rust").await {
@@ -128,7 +128,7 @@ impl Rig {
     }
 }
 
-/// The tasks of `result_backend/tasks.py`.
+/// Returns the tasks of `result_backend/tasks.py`.
 fn registry() -> Registry {
     let mut registry = Registry::new();
     let named = |name: &str| TaskOptions::named(format!("tasks.{name}"));
@@ -275,8 +275,8 @@ fn failure(kind: &str) -> TaskResult {
     Err(exception.into())
 }
 
-/// The text with what differs from run to run put aside, each checked before: the id is the one that was called, the
-/// task was done just now, a traceback begins and ends as Python's does.
+/// Masks the parts of the text that differ from run to run, after checking each: the id is the one that was called,
+/// the task ended just now, and a traceback begins and ends like Python's.
 fn masked(raw: &str, id: &str, last_line: Option<&str>) -> String {
     let meta = json::parse(raw.as_bytes()).expect("JSON");
     let field = |name| {
@@ -310,7 +310,7 @@ fn masked(raw: &str, id: &str, last_line: Option<&str>) -> String {
     masked
 }
 
-/// The last line of a traceback.
+/// Returns the last line of a traceback.
 fn last_line(raw: &str) -> Option<String> {
     let meta = json::parse(raw.as_bytes()).expect("JSON");
     Some(
@@ -329,10 +329,10 @@ fn text<'j>(json: &'j Json, path: &str) -> &'j str {
         .unwrap_or_else(|| panic!("no text at {path} in {json}"))
 }
 
-/// What a Python worker stores for a task, the Rust worker stores, to the byte but for ids, times and tracebacks; and
+/// The Rust worker stores the same bytes for a task as a Python worker, except for ids, times and tracebacks; and
 /// `get()` cannot tell them apart.
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_holds_what_a_python_worker_would_have_stored() {
+async fn redis_holds_the_bytes_that_a_python_worker_stores() {
     let redis = Redis::start().await;
     let rig = Rig::start("results", &format!("redis://127.0.0.1:{}/3", redis.port()), true).await;
     let pairs = rig.calls("pairs").await;
@@ -372,7 +372,7 @@ async fn redis_holds_what_a_python_worker_would_have_stored() {
     rig.stopped().await;
 }
 
-/// Who ignores results, by the message or by the task, leaves nothing behind; `Ignore` neither.
+/// If the message or the task ignores results, or the task ends with `Ignore`, nothing is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn ignored_results_are_not_stored() {
     let redis = Redis::start().await;
@@ -381,11 +381,11 @@ async fn ignored_results_are_not_stored() {
     assert_eq!(silent["last"], 3);
     assert_eq!(silent["ids"].as_array().map(Vec::len), Some(4));
     let keys = silent["keys"].as_array().expect("a list");
-    assert_eq!(keys.len(), 1, "the last one's alone: {silent}");
+    assert_eq!(keys.len(), 1, "only that of the last task: {silent}");
     rig.stopped().await;
 }
 
-/// Who waits is told by a message on the channel of the key, of the start as well where the task says so.
+/// Waiting clients are notified by a message on the key's channel, also of the start if the task is registered so.
 #[tokio::test(flavor = "multi_thread")]
 async fn states_are_published_as_they_are_stored() {
     let redis = Redis::start().await;
@@ -413,16 +413,16 @@ async fn states_are_published_as_they_are_stored() {
     rig.stopped().await;
 }
 
-/// [`masked`] where the result is none that JSON could hold any more.
+/// Masks the id, as [`masked`] does, in a text that is not JSON any more.
 fn masked_started(raw: &str, id: &str) -> String {
     assert!(raw.contains("\"date_done\": null"), "{raw}");
     raw.replace(id, "<id>")
 }
 
-/// `rpc://`: `get()` as with Redis, and replies that a Python worker would have sent, to the byte but for ids, times
-/// and tracebacks.
+/// With `rpc://`, `get()` works as with Redis, and replies are the same bytes as a Python worker's, except for ids,
+/// times and tracebacks.
 #[tokio::test(flavor = "multi_thread")]
-async fn rpc_replies_are_a_python_workers() {
+async fn rpc_replies_equal_a_python_workers() {
     let rig = Rig::start("rpc", "rpc://", true).await;
     let found = rig.calls("over_rpc").await;
     for (name, expected) in [
@@ -463,7 +463,7 @@ async fn rpc_replies_are_a_python_workers() {
     rig.stopped().await;
 }
 
-/// A result that cannot be stored keeps its message unacked, and comes when the backend does.
+/// A result that cannot be stored keeps its message unacked, and is stored when the backend is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_waits_for_its_backend() {
     let mut redis = Redis::start().await;
@@ -484,7 +484,7 @@ async fn a_result_waits_for_its_backend() {
     rig.stopped().await;
 }
 
-/// A warm shutdown does not wait for a backend longer than for a task; the message returns to its queue.
+/// A warm shutdown waits for a backend no longer than for a task; the message returns to its queue.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_does_not_wait_for_the_backend() {
     let redis = Redis::start().await;
@@ -504,7 +504,7 @@ async fn a_shutdown_does_not_wait_for_the_backend() {
     redis.thaw();
 }
 
-/// Ids that are made up on the way become `<0>`, `<1>`, … in the order of their first appearance.
+/// Replaces ids that are created during the run with `<0>`, `<1>`, … in the order of their first appearance.
 fn numbered(text: &str, ids: &mut Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -526,9 +526,9 @@ fn numbered(text: &str, ids: &mut Vec<String>) -> String {
     out + rest
 }
 
-/// The children of a task, the steps of a chain, those that fail with it, and retries, as both workers store them.
+/// Both workers store the same children of a task, steps of a chain, steps that fail with it, and retries.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_follows_tasks_is_stored_as_by_a_python_worker() {
+async fn children_chains_and_retries_are_stored_as_by_a_python_worker() {
     let redis = Redis::start().await;
     let rig = Rig::start("followers", &format!("redis://127.0.0.1:{}", redis.port()), true).await;
     let found = rig.calls("followers").await;
@@ -568,7 +568,7 @@ async fn what_follows_tasks_is_stored_as_by_a_python_worker() {
     rig.stopped().await;
 }
 
-/// Headers whose tasks run on both kinds of workers are counted together, whoever returns last.
+/// Headers whose tasks run on both kinds of workers are counted together, whichever returns last.
 #[tokio::test(flavor = "multi_thread")]
 async fn chords_of_both_workers_complete() {
     let redis = Redis::start().await;
@@ -590,7 +590,7 @@ async fn chords_of_both_workers_complete() {
         ),
         ("immutable body", "3"),
         ("body with link", "2"),
-        // Celery numbers what is in a nested group from its end.
+        // Celery numbers the tasks in a nested group from its end.
         ("nested group", "[2, 0, 6]"),
         ("nested group, python alone", "[2, 0, 6]"),
         ("chain in header", "[7, 4]"),
@@ -607,7 +607,7 @@ async fn chords_of_both_workers_complete() {
     rig.stopped().await;
 }
 
-/// A header that fails fails the body, whoever counts it, and calls its errbacks.
+/// A failed header fails the body, whichever worker counts it, and calls its errbacks.
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_chords_fail_their_bodies() {
     let redis = Redis::start().await;

@@ -116,7 +116,7 @@ async fn the_public_api() {
             format!("ok      RabbitMQ {} ({queue})", shown(&vhost)),
         ]
     };
-    let lines = well("queue celery is not there yet; it is declared at the start");
+    let lines = well("queue celery does not exist yet and will be declared at start-up");
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     check(API, &[], &variables(port, vhost.amqp_url()))
         .await
@@ -125,7 +125,7 @@ async fn the_public_api() {
     vhost
         .declare_queue("celery", &serde_json::json!({ "x-max-priority": 3 }))
         .await;
-    let lines = well("queue celery is there");
+    let lines = well("queue celery exists");
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     check(API, &[], &variables(port, vhost.amqp_url()))
         .await
@@ -217,7 +217,7 @@ async fn the_worker() {
     let spool = checked.process.directory().join("audit-spool.db");
     checked.is_well(&[
         &format!(
-            "ok      RabbitMQ {} (queues celery, slow are not there yet; they are declared at the start)",
+            "ok      RabbitMQ {} (queues celery, slow do not exist yet and will be declared at start-up)",
             shown(&vhost)
         ),
         &format!(

@@ -1,4 +1,4 @@
-//! A look at a broker from outside, for whoever is about to start a producer or a worker.
+//! Checks a broker from outside, for programs that are about to start a producer or a worker.
 
 use std::fmt;
 
@@ -6,21 +6,23 @@ use crate::amqp::broker_url::BrokerUrl;
 use crate::amqp::connection::{self, BrokerError};
 use crate::amqp::declaration;
 
-/// What a broker that lets us in has of the queues that were asked for.
+/// The result of a check: which of the requested queues exist on the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerLook {
-    /// The queues that are there.
+    /// The queues that exist.
     pub present: Vec<String>,
-    /// Those that are not; producers and workers declare them at their start.
+    /// The queues that do not exist; producers and workers declare them when they start.
     pub missing: Vec<String>,
 }
 
-/// Connects to the first broker of `url`, logs in, and looks passively for `queues`. Declares, consumes and changes nothing,
-/// and leaves no connection. `name` is what the broker's management shows meanwhile.
+/// Connects to the first broker of `url`, logs in, and declares `queues` passively. It creates, consumes and
+/// changes nothing and leaves no connection open. `name` is shown as the connection's name in the broker's
+/// management.
 ///
 /// # Errors
 ///
-/// [`BrokerError`]: the broker cannot be reached within a few seconds, does not let us in, or does not let us see a queue.
+/// [`BrokerError`] if the broker cannot be reached within a few seconds, refuses the login, or denies access to a
+/// queue.
 pub async fn look(
     url: &BrokerUrl,
     name: &str,
@@ -43,22 +45,22 @@ pub async fn look(
         Ok(())
     };
     let looked = looked.await;
-    connection::close(&connection, "looked").await;
+    connection::close(&connection, "checked").await;
     looked.map(|()| found)
 }
 
 impl fmt::Display for BrokerLook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (noun, is, they) = match self.missing.len() {
-            1 => ("queue", "is", "it is"),
-            _ => ("queues", "are", "they are"),
+        let (noun, verb) = match self.missing.len() {
+            1 => ("queue", "does"),
+            _ => ("queues", "do"),
         };
         if !self.present.is_empty() {
-            let (noun, is) = match self.present.len() {
-                1 => ("queue", "is"),
-                _ => ("queues", "are"),
+            let (noun, verb) = match self.present.len() {
+                1 => ("queue", "exists"),
+                _ => ("queues", "exist"),
             };
-            write!(f, "{noun} {} {is} there", self.present.join(", "))?;
+            write!(f, "{noun} {} {verb}", self.present.join(", "))?;
         }
         if !self.present.is_empty() && !self.missing.is_empty() {
             f.write_str("; ")?;
@@ -67,7 +69,7 @@ impl fmt::Display for BrokerLook {
             let missing = self.missing.join(", ");
             write!(
                 f,
-                "{noun} {missing} {is} not there yet; {they} declared at the start"
+                "{noun} {missing} {verb} not exist yet and will be declared at start-up"
             )?;
         }
         Ok(())
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queues_are_named_with_what_becomes_of_them() {
+    fn existing_and_missing_queues_are_named() {
         let shown = |present: &[&str], missing: &[&str]| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
             let look = BrokerLook {
@@ -88,14 +90,14 @@ mod tests {
             };
             look.to_string()
         };
-        assert_eq!(shown(&["celery"], &[]), "queue celery is there");
+        assert_eq!(shown(&["celery"], &[]), "queue celery exists");
         assert_eq!(
             shown(&[], &["celery"]),
-            "queue celery is not there yet; it is declared at the start"
+            "queue celery does not exist yet and will be declared at start-up"
         );
         assert_eq!(
             shown(&["a", "b"], &["c", "d"]),
-            "queues a, b are there; queues c, d are not there yet; they are declared at the start"
+            "queues a, b exist; queues c, d do not exist yet and will be declared at start-up"
         );
     }
 }

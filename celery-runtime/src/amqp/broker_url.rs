@@ -9,15 +9,15 @@ use super::endpoint::{BrokerUrlError, Endpoint};
 
 /// One or more brokers, tried in turn: `amqp://user:password@host:port/vhost`, alternatives separated by `;`.
 ///
-/// As in kombu an empty virtual host (and the usual `//`) is `/`, user and password default to `guest`, and
-/// the port to 5672 (5671 with TLS). `Display` and `Debug` mask the password as Celery's log lines do.
+/// As in kombu, an empty virtual host (and the usual `//`) is `/`, user and password default to `guest`, and the
+/// port to 5672 (5671 with TLS). `Display` and `Debug` mask the password as Celery's log lines do.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
     endpoints: Vec<Endpoint>,
 }
 
 impl BrokerUrl {
-    /// The brokers one by one.
+    /// Returns each broker as a URL of its own.
     pub fn alternatives(&self) -> impl Iterator<Item = Self> {
         let alone = |endpoint: &Endpoint| Self {
             endpoints: vec![endpoint.clone()],
@@ -25,12 +25,12 @@ impl BrokerUrl {
         self.endpoints.iter().map(alone)
     }
 
-    /// What to dial at the `attempt`th try: the alternatives in turn.
+    /// Returns the URI to dial at the `attempt`th try: the alternatives in turn.
     pub(crate) fn amqp_uri(&self, attempt: usize) -> AMQPUri {
         self.endpoint(attempt).amqp_uri()
     }
 
-    /// The `attempt`th alternative as Celery prints it, without the password.
+    /// Returns the `attempt`th alternative as Celery prints it, without the password.
     pub(crate) fn shown(&self, attempt: usize) -> String {
         self.endpoint(attempt).to_string()
     }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_that_is_not_escaped_is_not_shown_either() {
+    fn an_unescaped_password_is_not_shown_either() {
         let url: BrokerUrl = "amqp://me:12/s3cr3t@rabbit".parse().unwrap();
         assert!(!url.to_string().contains("s3cr3t"), "{url}");
     }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_the_part_and_never_the_password() {
+    fn errors_name_the_part_and_never_the_password() {
         let refused = |text: &str| text.parse::<BrokerUrl>().unwrap_err();
         assert_eq!(refused("localhost"), BrokerUrlError::NoScheme);
         assert_eq!(

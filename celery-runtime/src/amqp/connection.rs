@@ -8,22 +8,22 @@ use lapin::{Channel, Connection, ConnectionProperties};
 
 use crate::amqp::broker_url::BrokerUrl;
 
-/// How long dialling, TLS and login may take together before the attempt counts as failed.
+/// Limit for dialling, TLS and login together, after which the attempt counts as failed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Longest wait between two attempts to reach the broker. Celery waits up to 30 s (contract E.5); a broker
-/// that is back should not stand idle for half a minute.
+/// Longest wait between two attempts to reach the broker. Celery waits up to 30 s (contract E.5); a broker that is
+/// back should not stay idle for half a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// How long a goodbye to the broker may take. A link that swallows bytes never answers one.
+/// Limit for closing a connection. A broken link that swallows bytes never answers the close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What RabbitMQ, the socket or the AMQP client reports.
+/// An error that RabbitMQ, the socket or the AMQP client reports.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct AmqpError(lapin::Error);
 
-/// What went wrong between this program and its broker.
+/// An error between this program and its broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// The broker cannot be reached, refuses the login, or ended the connection.
@@ -31,7 +31,7 @@ pub enum BrokerError {
     Connect {
         /// The broker's address, without the password.
         url: String,
-        /// What the socket or the broker said.
+        /// The error of the socket or the broker.
         #[source]
         source: AmqpError,
     },
@@ -44,24 +44,24 @@ pub enum BrokerError {
     /// The broker refused an operation.
     #[error("the broker refused to {operation}")]
     Refused {
-        /// What was asked of it, on what.
+        /// The operation and its object.
         operation: String,
-        /// What the broker said.
+        /// The broker's error.
         #[source]
         source: AmqpError,
     },
-    /// A name longer than the 255 bytes that AMQP gives it.
+    /// A name is longer than the 255 bytes that AMQP allows.
     #[error("the name `{0}` is longer than the 255 bytes that AMQP allows")]
     NameTooLong(String),
-    /// A property of a message longer than that.
+    /// A property of a message is longer than the 255 bytes that AMQP allows.
     #[error("a property is longer than the 255 bytes that AMQP allows")]
     PropertyTooLong,
     /// The broker did not answer in time.
     #[error("the broker did not {operation} within {} s", .limit.as_secs())]
     Silent {
-        /// What was asked of it, on what.
+        /// The operation and its object.
         operation: String,
-        /// How long it was waited for.
+        /// The time limit that passed.
         limit: Duration,
     },
 }
@@ -81,7 +81,7 @@ impl BrokerError {
         }
     }
 
-    /// What is wrong and what to do, for a text that has named the broker already.
+    /// Returns the cause and its remedy, for a text that has already named the broker.
     pub fn reason(&self) -> String {
         match self {
             Self::Connect { source, .. } if is_refused_login(source) => {
@@ -94,7 +94,8 @@ impl BrokerError {
     }
 }
 
-/// `ACCESS_REFUSED`: the user, the password, or a virtual host that the user may not enter.
+/// Returns whether the error is `ACCESS_REFUSED`: a wrong user or password, or a virtual host that the user may not
+/// access.
 fn is_refused_login(AmqpError(error): &AmqpError) -> bool {
     matches!(
         error.kind(),
@@ -102,12 +103,12 @@ fn is_refused_login(AmqpError(error): &AmqpError) -> bool {
     )
 }
 
-/// The wait before the `attempt`th retry, counted from 1: 1, 2, 3 … seconds up to [`LONGEST_WAIT`].
+/// Returns the wait before the `attempt`th retry, counted from 1: 1, 2, 3 … seconds up to [`LONGEST_WAIT`].
 pub(crate) fn retry_wait(attempt: usize) -> Duration {
     Duration::from_secs(u64::try_from(attempt).unwrap_or(u64::MAX)).min(LONGEST_WAIT)
 }
 
-/// Dials the `attempt`th alternative of `url`. `name` is what the broker's management shows.
+/// Dials the `attempt`th alternative of `url`. `name` is shown as the connection's name in the broker's management.
 pub(crate) async fn connect(url: &BrokerUrl, attempt: usize, name: &str) -> Result<Connection, BrokerError> {
     let properties = ConnectionProperties::default()
         .with_client_property("product".into(), LongString::from(env!("CARGO_PKG_NAME")))
@@ -133,12 +134,12 @@ pub(crate) async fn connect(url: &BrokerUrl, attempt: usize, name: &str) -> Resu
     }
 }
 
-/// Closes the connection, channels included, but does not wait for a broker that does not answer any more.
+/// Closes the connection, channels included, but does not wait for a broker that no longer answers.
 pub(crate) async fn close(connection: &Connection, why: &'static str) {
     close_within(CLOSE_TIMEOUT, connection, why).await;
 }
 
-/// The same, and waits no longer than `limit`.
+/// Closes the connection as [`close`] does, but waits no longer than `limit`.
 pub(crate) async fn close_within(limit: Duration, connection: &Connection, why: &'static str) {
     let _gone = tokio::time::timeout(limit, connection.close(200, why.into())).await;
 }
@@ -151,7 +152,7 @@ pub(crate) async fn open_channel(connection: &Connection) -> Result<Channel, Bro
         .map_err(BrokerError::refused("open a channel"))
 }
 
-/// A name as an AMQP short string.
+/// Converts a name to an AMQP short string.
 pub(crate) fn short(name: &str) -> Result<ShortString, BrokerError> {
     ShortString::try_new(name).map_err(|_| BrokerError::NameTooLong(name.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What the broker is told to have: exchanges, queues and bindings.
+//! Declarations of exchanges, queues and bindings.
 
 use celery_protocol::FieldTable;
 use explain::explain;
@@ -10,7 +10,7 @@ use crate::amqp::connection::{BrokerError, open_channel, short};
 use crate::amqp::fields;
 use crate::amqp::queue::{ExchangeType, Queue};
 
-/// One operation. Everything is durable and not deleted by itself, as kombu declares it.
+/// One operation. Everything is declared as durable and without auto-delete, as kombu does.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Declaration {
     Exchange {
@@ -33,10 +33,10 @@ pub(crate) enum Declaration {
     },
 }
 
-/// Declares in order and answers with a channel that can be used.
+/// Makes the declarations in order and returns a usable channel.
 ///
-/// A queue or exchange that exists with other attributes is used as it is: Python stacks run with priorities,
-/// quorum queues and TTLs, and a drop-in that dies of a 406 is none.
+/// An existing queue or exchange with other attributes is used as it is: Python deployments use priorities, quorum
+/// queues and TTLs, and a drop-in replacement must not fail with a 406 there.
 pub(crate) async fn declare(
     connection: &Connection,
     mut channel: Channel,
@@ -65,7 +65,7 @@ pub(crate) async fn declare(
     Ok(channel)
 }
 
-/// Whether there is such an exchange.
+/// Returns whether the exchange exists.
 pub(crate) async fn exchange_exists(connection: &Connection, name: &str) -> Result<bool, BrokerError> {
     let channel = open_channel(connection).await?;
     let options = ExchangeDeclareOptions {
@@ -86,13 +86,13 @@ pub(crate) async fn exchange_exists(connection: &Connection, name: &str) -> Resu
             Ok(true)
         }
         Err(error) if is(&error, AMQPSoftError::NOTFOUND) => Ok(false),
-        // It exists and is of another kind.
+        // It exists with another type.
         Err(error) if is(&error, AMQPSoftError::PRECONDITIONFAILED) => Ok(true),
-        Err(error) => Err(BrokerError::refused(format!("look for exchange {name}"))(error)),
+        Err(error) => Err(BrokerError::refused(format!("check exchange {name}"))(error)),
     }
 }
 
-/// Whether there is such a queue. It is neither made nor changed.
+/// Returns whether the queue exists. It is neither created nor changed.
 pub(crate) async fn queue_exists(connection: &Connection, name: &str) -> Result<bool, BrokerError> {
     let channel = open_channel(connection).await?;
     let options = QueueDeclareOptions {
@@ -107,13 +107,13 @@ pub(crate) async fn queue_exists(connection: &Connection, name: &str) -> Result<
             let _already_closed = channel.close(200, "goodbye".into()).await;
             Ok(true)
         }
-        // It ends the channel.
+        // This error ends the channel.
         Err(error) if is(&error, AMQPSoftError::NOTFOUND) => Ok(false),
-        Err(error) => Err(BrokerError::refused(format!("look at queue {name}"))(error)),
+        Err(error) => Err(BrokerError::refused(format!("check queue {name}"))(error)),
     }
 }
 
-/// How many messages of a queue wait to be delivered.
+/// Returns the number of messages in the queue that wait for delivery.
 pub(crate) async fn ready_messages(channel: &Channel, queue: &str) -> Result<u32, BrokerError> {
     let options = QueueDeclareOptions {
         passive: true,
@@ -122,12 +122,12 @@ pub(crate) async fn ready_messages(channel: &Channel, queue: &str) -> Result<u32
     let declared = channel
         .queue_declare(short(queue)?, options, fields::no_arguments())
         .await
-        .map_err(BrokerError::refused(format!("look at queue {queue}")))?;
+        .map_err(BrokerError::refused(format!("check queue {queue}")))?;
     Ok(declared.message_count())
 }
 
 impl Declaration {
-    /// What makes up a queue: exchange, queue and binding, in kombu's order.
+    /// Returns the declarations for a queue: exchange, queue and binding, in kombu's order.
     pub(crate) fn of(queue: &Queue) -> Vec<Self> {
         let own = Self::Queue {
             name: queue.name.clone(),

@@ -1,7 +1,7 @@
-//! Native delayed delivery: quorum queues that let a message go when its time has come (contract E.4).
+//! Native delayed delivery: quorum queues that release a message when it is due (contract E.4).
 //!
-//! A message that is due in n seconds carries n as binary digits in its routing key. Level 27 to 0 each keep it for
-//! their power of two of seconds, or pass it on at once, as their digit says.
+//! A message that is due in n seconds carries n as binary digits in its routing key. Each level, from 27 to 0,
+//! either holds the message for its power of two of seconds or passes it on at once, depending on its digit.
 
 use celery_protocol::{FieldTable, IsoTime, TaskCall, iso8601};
 use jiff::Timestamp;
@@ -12,13 +12,13 @@ use crate::amqp::queue::{ExchangeType, Queue};
 
 const LEVELS: u32 = 28;
 
-/// The longest delay, seconds: eight and a half years. The worker holds what comes before its ETA.
+/// Longest delay in seconds: eight and a half years. If a message arrives before its ETA, the worker holds it.
 const LONGEST: u32 = (1 << LEVELS) - 1;
 
-/// Where messages come out.
+/// The exchange that messages reach after their delay.
 const DELIVERY: &str = "celery_delayed_delivery";
 
-/// The levels' exchanges and queues, in kombu's order.
+/// Returns the declarations of the levels' exchanges and queues, in kombu's order.
 pub(crate) fn declarations() -> Vec<Declaration> {
     let mut all = Vec::new();
     for level in (0..LEVELS).rev() {
@@ -54,7 +54,7 @@ pub(crate) fn declarations() -> Vec<Declaration> {
     all
 }
 
-/// What binds a queue to where messages come out; nothing for a direct exchange, which cannot take part.
+/// Returns the bindings of a queue to the delivery exchange; none for a direct exchange, which cannot take part.
 pub(crate) fn bindings(queue: &Queue) -> Vec<Declaration> {
     if queue.exchange_type == ExchangeType::Direct {
         tracing::warn!(
@@ -83,16 +83,17 @@ pub(crate) fn bindings(queue: &Queue) -> Vec<Declaration> {
     ]
 }
 
-/// In how many whole seconds the task is due; `None` when that is less than one. Celery's producer cannot send such a
-/// task; the worker that gets it at once holds it for the rest.
+/// Returns the whole seconds until the task is due, or `None` if that is less than one. Celery's producer cannot
+/// send such a task; here it is sent without delay, and the worker that receives it holds it for the rest.
 pub(crate) fn delay(call: &TaskCall, now: Timestamp) -> Option<u32> {
     let eta = iso8601::parse(call.eta.as_deref()?).ok()?.timestamp();
-    // A countdown has been added to the same microseconds.
+    // The countdown was added to the time in whole microseconds, too.
     let seconds = eta.duration_since(IsoTime::from(now).timestamp()).as_secs();
     (seconds >= 1).then(|| u32::try_from(seconds).unwrap_or(LONGEST).min(LONGEST))
 }
 
-/// Where a task goes that is due in `delay` seconds, if there is a quorum queue and its exchange can take part.
+/// Returns the destination of a task that is due in `delay` seconds, if there is a quorum queue and its exchange
+/// can take part.
 pub(crate) fn destination(routes: &Routes, route: RouteOptions<'_>, delay: u32) -> Option<Destination> {
     if !routes.has_quorum_queue() {
         return None;
@@ -112,7 +113,7 @@ pub(crate) fn destination(routes: &Routes, route: RouteOptions<'_>, delay: u32) 
     Some(Destination::exchange(name(LEVELS - 1), routing_key(delay, key)))
 }
 
-/// `calculate_routing_key` of kombu. A delay that the key has from before is taken off first.
+/// Implements kombu's `calculate_routing_key`. An earlier delay in the key is removed first.
 fn routing_key(delay: u32, key: &str) -> String {
     let mut delayed = String::new();
     for level in (0..LEVELS).rev() {
@@ -122,7 +123,7 @@ fn routing_key(delay: u32, key: &str) -> String {
     delayed + without_delay(key)
 }
 
-/// The key without the digits of a delay.
+/// Returns the key without the digits of a delay.
 pub(crate) fn without_delay(key: &str) -> &str {
     let digits = 2 * LEVELS as usize;
     match key.split_at_checked(digits) {
@@ -146,7 +147,7 @@ fn next_name(level: u32) -> String {
     level.checked_sub(1).map_or_else(|| DELIVERY.to_owned(), name)
 }
 
-/// Any digits of the levels before, then this one's.
+/// Returns the binding pattern: any digits for the levels above, then this level's digit.
 fn pattern(level: u32, digit: char) -> String {
     let any = "*.".repeat((LEVELS - 1 - level) as usize);
     format!("{any}{digit}.#")

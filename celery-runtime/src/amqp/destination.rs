@@ -1,26 +1,26 @@
-//! Where a message is published (contract A.1).
+//! Destinations of messages (contract A.1).
 
 use crate::amqp::queue::{ExchangeType, Queue};
 
-/// An exchange and a routing key, and the queue that has to be there before.
+/// An exchange and a routing key, and the queue that must exist first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Destination {
     /// The exchange; `""` is the default exchange.
     pub exchange: String,
-    /// The routing key; in the default exchange the name of the queue.
+    /// The routing key; for the default exchange, the name of the queue.
     pub routing_key: String,
-    /// Declared first, once per connection. A message that reaches no queue then is an error.
+    /// The queue to declare first, once per connection. If it is set, a message that reaches no queue is an error.
     pub declare: Option<Queue>,
 }
 
-/// The queues that an application knows by name: `task_default_queue` and `task_queues`.
+/// The queues that an application configures by name: `task_default_queue` and `task_queues`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Routes {
     default_queue: String,
     queues: Vec<Queue>,
 }
 
-/// Celery's options `queue`, `exchange`, `exchange_type` and `routing_key` of a call.
+/// Celery's call options `queue`, `exchange`, `exchange_type` and `routing_key`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RouteOptions<'o> {
     pub(crate) queue: Option<&'o str>,
@@ -30,7 +30,8 @@ pub(crate) struct RouteOptions<'o> {
 }
 
 impl Destination {
-    /// A queue: by the default exchange where its own is a direct one, as Celery does.
+    /// Returns the destination of a queue: through the default exchange if its own exchange is a direct one, as in
+    /// Celery.
     pub fn queue(queue: Queue) -> Self {
         let (exchange, routing_key) = match queue.exchange_type {
             ExchangeType::Direct => (String::new(), queue.name.clone()),
@@ -43,7 +44,8 @@ impl Destination {
         }
     }
 
-    /// An exchange that others have declared. Where no queue is bound to it, messages go nowhere, as in Celery.
+    /// Returns an exchange, which others have declared, as a destination. If no queue is bound to it, messages are
+    /// dropped, as in Celery.
     pub fn exchange(exchange: impl Into<String>, routing_key: impl Into<String>) -> Self {
         Self {
             exchange: exchange.into(),
@@ -61,7 +63,7 @@ impl Routes {
         }
     }
 
-    /// The queue of this name, as it is configured or as Celery makes one up.
+    /// Returns the queue with this name, as configured or with the attributes that Celery gives it by default.
     pub(crate) fn queue(&self, name: &str) -> Queue {
         self.queues
             .iter()
@@ -70,12 +72,12 @@ impl Routes {
             .unwrap_or_else(|| Queue::named(name))
     }
 
-    /// The queue whose declaration and exchange type count for these options.
+    /// Returns the queue whose declaration and exchange type apply to these options.
     pub(crate) fn queue_of(&self, options: RouteOptions<'_>) -> Queue {
         self.queue(options.queue.unwrap_or(&self.default_queue))
     }
 
-    /// The kind of exchange that these options lead to.
+    /// Returns the type of the exchange that these options select.
     pub(crate) fn exchange_type(&self, options: RouteOptions<'_>) -> ExchangeType {
         let of_exchange = options.exchange.and_then(|exchange| {
             let bound = self.queues.iter().find(|queue| queue.exchange == exchange);
@@ -88,13 +90,13 @@ impl Routes {
             .unwrap_or_else(|| self.queue_of(options).exchange_type)
     }
 
-    /// Whether there is a quorum queue, which turns native delayed delivery on (contract E.4).
+    /// Returns whether there is a quorum queue, which turns native delayed delivery on (contract E.4).
     pub(crate) fn has_quorum_queue(&self) -> bool {
         self.queues.iter().any(Queue::is_quorum)
     }
 
-    /// `Router.route` and `send_task_message` of Celery: a task for a direct queue goes through the default
-    /// exchange, whatever the key; exchange and key together win.
+    /// Implements Celery's `Router.route` and `send_task_message`: a task for a direct queue goes through the
+    /// default exchange, whatever the key; an exchange and a key together take precedence.
     pub(crate) fn destination(&self, options: RouteOptions<'_>) -> Destination {
         let queue = self.queue_of(options);
         let kind = options
@@ -126,7 +128,7 @@ mod tests {
 
     /// The rows of contract A.1.
     #[test]
-    fn options_lead_where_celery_sends() {
+    fn options_select_the_same_destination_as_in_celery() {
         let topic = Queue::named("qt").on_exchange("events", ExchangeType::Topic, "task.#");
         let routes = Routes::new("celery", std::slice::from_ref(&topic));
         let to = |options| routes.destination(options);

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 
-/// Seconds between AMQP heartbeats asked for unless the URL says `?heartbeat=`; the broker may lower it.
+/// Seconds between AMQP heartbeats, unless the URL contains `?heartbeat=`; the broker may lower the value.
 ///
-/// Celery asks for 120 (contract B.2). A peer that vanished without closing is noticed after two missed
-/// heartbeats, so a worker that must not sit on a dead connection asks for less.
+/// Celery requests 120 (contract B.2). A peer that vanished without closing is noticed after two missed heartbeats,
+/// so a worker that must not rely on a dead connection requests less.
 const HEARTBEAT_SECONDS: u16 = 20;
 
-/// What to dial, and who to log in as.
+/// The address to dial and the login to use.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     tls: bool,
@@ -23,25 +23,25 @@ pub(super) struct Endpoint {
     pub(super) heartbeat: u16,
 }
 
-/// Why a text is no broker URL. Never contains the text itself, which may hold a password.
+/// The reason why a text is not a valid broker URL. It never contains the text itself, which may hold a password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BrokerUrlError {
-    /// No `scheme://` at the start.
+    /// There is no `scheme://` at the start.
     #[error("the broker URL has no scheme; write it as amqp://user:password@host:5672/vhost")]
     NoScheme,
-    /// A transport other than AMQP.
+    /// The transport is not AMQP.
     #[error("the broker transport `{0}` is not supported; only amqp://, pyamqp:// and amqps:// are")]
     Transport(String),
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("the port in the broker URL is not a number from 1 to 65535")]
     Port,
-    /// A percent escape that is not UTF-8 when decoded.
-    #[error("the {0} in the broker URL is not UTF-8 once its percent escapes are decoded")]
+    /// The percent escapes of a part do not decode to valid UTF-8.
+    #[error("the {0} in the broker URL is not valid UTF-8 after decoding its percent escapes")]
     Escape(&'static str),
-    /// `?heartbeat=` is no number of seconds.
+    /// `?heartbeat=` is not a number of seconds.
     #[error("heartbeat in the broker URL is not a number of seconds from 0 to 65535")]
     Heartbeat,
-    /// An opening bracket of an IPv6 address without its closing one.
+    /// The opening bracket of an IPv6 address has no closing bracket.
     #[error("the host in the broker URL has an opening bracket without a closing one")]
     Host,
 }
@@ -172,7 +172,7 @@ impl fmt::Display for Endpoint {
             vhost,
             ..
         } = self;
-        // A `/` in a password that is not escaped makes the rest of the password a part of this.
+        // An unescaped `/` in a password makes the rest of the password a part of the virtual host.
         let vhost = vhost
             .rsplit_once('@')
             .map_or(vhost.clone(), |(_, rest)| format!("**@{rest}"));

@@ -1,4 +1,4 @@
-//! Celery's message types in lapin's terms and back: the only place where the two meet.
+//! Conversion between Celery's message types and lapin's, which meet only here.
 
 use celery_protocol::{FieldTable, FieldValue, Message, Properties};
 use lapin::BasicProperties;
@@ -6,7 +6,7 @@ use lapin::types::{
     AMQPValue, ByteArray, DecimalValue, FieldArray, LongString, ShortString, ShortStringError,
 };
 
-/// A received message's properties and body.
+/// Builds a message from the properties and the body received.
 pub(crate) fn message_from(properties: &BasicProperties, body: Vec<u8>) -> Message {
     let text = |value: &Option<ShortString>| value.as_ref().map(|text| text.as_str().to_owned());
     Message {
@@ -29,10 +29,10 @@ pub(crate) fn message_from(properties: &BasicProperties, body: Vec<u8>) -> Messa
     }
 }
 
-/// Properties to publish with.
+/// Converts properties for publishing.
 ///
 /// # Errors
-/// A property longer than the 255 bytes that AMQP gives it.
+/// If a property is longer than the 255 bytes that AMQP allows.
 pub(crate) fn properties_of(properties: &Properties) -> Result<BasicProperties, ShortStringError> {
     let short = |value: &Option<String>| value.as_deref().map(ShortString::try_new).transpose();
     let mut out = BasicProperties::default().with_headers(table_of(&properties.headers)?);
@@ -66,15 +66,15 @@ fn table_from(table: &lapin::types::FieldTable) -> FieldTable {
         .collect()
 }
 
-/// An empty table.
+/// Returns an empty table.
 pub(crate) fn no_arguments() -> lapin::types::FieldTable {
     lapin::types::FieldTable::default()
 }
 
-/// A table in lapin's terms.
+/// Converts a table to lapin's type.
 ///
 /// # Errors
-/// A name longer than the 255 bytes that AMQP gives it.
+/// If a name is longer than the 255 bytes that AMQP allows.
 pub(crate) fn table_of(table: &FieldTable) -> Result<lapin::types::FieldTable, ShortStringError> {
     let mut out = lapin::types::FieldTable::default();
     for (name, value) in table.iter() {

@@ -1,4 +1,4 @@
-//! The worker's own way out: messages that are sent until the broker holds them.
+//! The worker's own messages, which are sent until the broker confirms them.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::amqp::publisher::{PublishError, Publisher};
 use crate::amqp::session::SessionConfig;
 use crate::persistence::Persistence;
 
-/// How long the broker may take to confirm before the connection counts as dead.
+/// Limit for a confirmation, after which the connection counts as dead.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Sends messages over one connection that the first of them opens.
+/// Sends messages over one connection, which is opened for the first of them.
 pub(crate) struct Outbox {
     config: SessionConfig,
     publisher: OnceLock<Publisher>,
@@ -22,7 +22,7 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// `name` is what the broker's management shows as the connection's name.
+    /// Creates an outbox. `name` is shown as the connection's name in the broker's management.
     pub(crate) fn new(broker: BrokerUrl, name: String) -> Self {
         Self {
             config: SessionConfig {
@@ -32,24 +32,24 @@ impl Outbox {
             },
             publisher: OnceLock::new(),
             persistence: Persistence::new(
-                "what follows tasks cannot be sent",
-                "their messages stay unacked until it is",
-                "what follows tasks is sent again",
+                "messages that follow tasks cannot be sent",
+                "the tasks' own messages stay unacked until it succeeds",
+                "messages that follow tasks are being sent again",
             ),
         }
     }
 
-    /// The connection, for whatever else goes out by it.
+    /// Returns the publisher of this connection, for other messages that use it.
     pub(crate) fn publisher(&self) -> &Publisher {
         self.publisher
             .get_or_init(|| Publisher::start(self.config.clone(), DEADLINE))
     }
 
-    /// Returns when the broker has confirmed the message, however long it is away. What is not known to be held is
-    /// sent again, under the same id: it may arrive twice, but it arrives.
+    /// Returns when the broker has confirmed the message, however long the broker is away. A message without
+    /// confirmation is sent again with the same id: it may arrive twice, but it arrives.
     ///
     /// # Errors
-    /// Only those that no further attempt can mend.
+    /// Only errors that another attempt cannot resolve.
     pub(crate) async fn send(
         &self,
         destination: &Destination,
@@ -59,7 +59,7 @@ impl Outbox {
         self.persistence.until_done(attempt, PublishError::is_final).await
     }
 
-    /// Ends the connection, if there is one, within `limit`.
+    /// Closes the connection, if there is one, within `limit`.
     pub(crate) async fn close(&self, limit: Duration) {
         if let Some(publisher) = self.publisher.get() {
             publisher.close(limit).await;

@@ -19,22 +19,22 @@ pub(crate) struct Publisher {
     deadline: Duration,
 }
 
-/// Why a message is not known to be held by the broker.
+/// The reason why the broker may not hold a message.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// There is no connection. Nothing was sent.
     #[error("the broker is not reachable: {0}")]
     NotConnected(String),
-    /// The broker takes no messages for now (memory or disk alarm). Nothing was sent.
-    #[error("the broker takes no messages at the moment: {0}")]
+    /// The broker accepts no messages for now (memory or disk alarm). Nothing was sent.
+    #[error("the broker accepts no messages at the moment: {0}")]
     Blocked(String),
     /// The broker did not confirm in time. It may or may not hold the message.
     #[error("the broker did not confirm the message within {} s", .0.as_secs_f64())]
     Deadline(Duration),
-    /// The queue is not there and could not be declared anew.
+    /// The queue does not exist and could not be declared again.
     #[error("the broker returned the message as not routable to queue {0}")]
     Returned(String),
-    /// There is no such exchange. Nothing was sent.
+    /// The exchange does not exist. Nothing was sent.
     #[error("there is no exchange {0}")]
     NoExchange(String),
     /// The queue could not be declared. Nothing was sent.
@@ -46,13 +46,13 @@ pub enum PublishError {
     /// The connection ended before the confirmation. The broker may or may not hold the message.
     #[error("the connection ended before the broker confirmed the message")]
     Interrupted(#[source] AmqpError),
-    /// The message cannot be put into AMQP frames.
-    #[error("the message does not fit into AMQP")]
+    /// The message cannot be encoded for AMQP.
+    #[error("the message cannot be encoded for AMQP")]
     Message(#[source] BrokerError),
 }
 
 impl PublishError {
-    /// Whether the same message will be refused however often it is sent.
+    /// Returns whether the same message would be refused however often it is sent.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::NoExchange(_) | Self::Message(_))
     }
@@ -71,7 +71,7 @@ impl Publisher {
     /// Publishes a message. `Ok` means that the broker has confirmed it.
     ///
     /// # Errors
-    /// See [`PublishError`]; after `Deadline` and `Interrupted` the broker may hold the message all the same.
+    /// See [`PublishError`]; after `Deadline` and `Interrupted`, the broker may hold the message nevertheless.
     pub(crate) async fn publish(
         &self,
         destination: &Destination,
@@ -93,7 +93,7 @@ impl Publisher {
         }
     }
 
-    /// `used` is the connection that the message went out on.
+    /// Publishes without a deadline. `used` is set to the connection that the message was sent on.
     async fn publish_unbounded(
         &self,
         destination: &Destination,
@@ -147,7 +147,8 @@ impl Publisher {
         }
     }
 
-    /// Spares the busy path of a producer of one queue the look at what is known.
+    /// Returns whether the session declares this queue itself. This spares a producer with one queue the lookup of
+    /// known queues for each message.
     fn is_declared_on_connecting(&self, destination: &Destination) -> bool {
         matches!((self.session.queue(), &destination.declare), (Some(own), Some(queue)) if own == queue)
     }
@@ -166,13 +167,13 @@ impl Publisher {
         }
     }
 
-    /// Whether a message sent now would go out at once.
+    /// Returns whether a message sent now would go out at once.
     pub(crate) fn is_connected(&self) -> bool {
         matches!(*self.session.way().borrow(), Way::Up(_))
     }
 
-    /// Calls `report` with the reason why a message sent now would not go out (`None` if it would), at once and at each
-    /// change, for as long as the publisher lives.
+    /// Calls `report` with the reason why a message sent now would not go out (`None` if it would), once at the
+    /// beginning and then at each change, for the lifetime of the publisher.
     pub(crate) async fn watch(&self, mut report: impl FnMut(Option<String>)) {
         let mut way = self.session.way();
         loop {
@@ -188,14 +189,14 @@ impl Publisher {
         }
     }
 
-    /// Closes the connection after what was sent is confirmed or failed, within `limit`.
+    /// Closes the connection, within `limit`, after everything sent is confirmed or has failed.
     pub(crate) async fn close(&self, limit: Duration) {
         self.session.close(limit).await;
     }
 }
 
-/// Declares the destination's queue, or looks for its exchange, the first time that it is used on this connection: a message
-/// to an exchange that does not exist would end the channel for all others.
+/// Declares the destination's queue, or checks its exchange, when it is first used on this connection: a message to
+/// an exchange that does not exist would end the channel for all others.
 async fn make_sure_of(live: &Live, destination: &Destination) -> Result<(), PublishError> {
     if destination.declare.is_none() && destination.exchange.is_empty() {
         return Ok(());

@@ -2,38 +2,38 @@
 
 use celery_protocol::{FieldTable, FieldValue};
 
-/// A queue that tasks go to, and how it is declared.
+/// A queue for tasks, and how it is declared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
-    /// Its name.
+    /// The queue's name.
     pub name: String,
-    /// The exchange it is bound to; `""` for the default exchange, which needs no binding.
+    /// The exchange that the queue is bound to; `""` for the default exchange, which needs no binding.
     pub exchange: String,
-    /// What kind of exchange that is.
+    /// The type of that exchange.
     pub exchange_type: ExchangeType,
-    /// The key it is bound with.
+    /// The routing key of the binding.
     pub routing_key: String,
-    /// Its arguments, such as `x-max-priority`. They count when the queue is made; one that exists is used as it
-    /// is.
+    /// The queue's arguments, such as `x-max-priority`. They apply when the queue is created; an existing queue is
+    /// used as it is.
     pub arguments: FieldTable,
 }
 
-/// The kinds of exchange that AMQP knows.
+/// The exchange types of AMQP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExchangeType {
-    /// The routing key is the key of the binding.
+    /// Routes by a routing key that equals the binding's key.
     Direct,
-    /// The key of the binding is a pattern.
+    /// Routes by a pattern, the binding's key.
     Topic,
-    /// Every bound queue gets the message.
+    /// Routes to every bound queue.
     Fanout,
-    /// The headers decide.
+    /// Routes by the headers.
     Headers,
 }
 
 impl Queue {
-    /// A queue as Celery makes one up from a name: a durable classic queue with a direct exchange and a key of the
-    /// same name.
+    /// Returns the queue that Celery derives from a name: a durable classic queue with a direct exchange and a key
+    /// of the same name.
     pub fn named(name: impl Into<String>) -> Self {
         let name = name.into();
         Self {
@@ -45,7 +45,7 @@ impl Queue {
         }
     }
 
-    /// The same on another exchange.
+    /// Returns the queue bound to another exchange.
     #[must_use]
     pub fn on_exchange(
         self,
@@ -61,33 +61,34 @@ impl Queue {
         }
     }
 
-    /// The same with priorities from 0 to `highest` (`x-max-priority`, Celery's `task_queue_max_priority`).
+    /// Returns the queue with priorities from 0 to `highest` (`x-max-priority`, Celery's
+    /// `task_queue_max_priority`).
     #[must_use]
     pub fn with_max_priority(self, highest: u8) -> Self {
         self.with_argument("x-max-priority", i64::from(highest))
     }
 
-    /// The same as a quorum queue (`task_default_queue_type`).
+    /// Returns the queue as a quorum queue (`task_default_queue_type`).
     #[must_use]
     pub fn quorum(self) -> Self {
         self.with_argument("x-queue-type", "quorum")
     }
 
-    /// The same with one argument more.
+    /// Returns the queue with another argument.
     #[must_use]
     pub fn with_argument(mut self, name: &str, value: impl Into<FieldValue>) -> Self {
         self.arguments.insert(name, value);
         self
     }
 
-    /// Whether it is declared as a quorum queue, as Celery finds out.
+    /// Returns whether the queue is declared as a quorum queue, by Celery's own criterion.
     pub fn is_quorum(&self) -> bool {
         self.arguments.get("x-queue-type").and_then(FieldValue::as_str) == Some("quorum")
     }
 }
 
 impl ExchangeType {
-    /// The name that AMQP has for it.
+    /// Returns the type's name in AMQP.
     pub fn name(self) -> &'static str {
         match self {
             Self::Direct => "direct",

@@ -1,4 +1,4 @@
-//! A connection that publishes with confirms and comes back by itself after every kind of loss.
+//! A connection that publishes with confirms and reconnects by itself after any loss.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -20,17 +20,17 @@ use crate::amqp::declaration::{self, Declaration};
 use crate::amqp::queue::Queue;
 use crate::task::exception::panic_text;
 
-/// Where a [`Session`] connects, and what it declares as soon as it has.
+/// The broker of a [`Session`], and the queue that it declares on each connection.
 #[derive(Debug, Clone)]
 pub(crate) struct SessionConfig {
     pub(crate) broker: BrokerUrl,
-    /// What the broker's management shows as the connection's name.
+    /// The connection's name in the broker's management.
     pub(crate) name: String,
     pub(crate) queue: Option<Queue>,
 }
 
-/// The way to the broker. One background task owns connection and channel, and opens them again after a loss. Clones share
-/// it.
+/// The connection to the broker. One background task owns connection and channel, and reopens them after a loss.
+/// Clones share it.
 #[derive(Clone)]
 pub(crate) struct Session {
     shared: Arc<Shared>,
@@ -39,34 +39,34 @@ pub(crate) struct Session {
 struct Shared {
     config: SessionConfig,
     way: watch::Receiver<Way>,
-    /// Ended by the time that the goodbye may take.
+    /// Cancelled by [`Session::close`], after it has stored the limit in `close_limit`.
     closing: CancellationToken,
-    goodbye: watch::Sender<Duration>,
+    close_limit: watch::Sender<Duration>,
     supervisor: TaskTracker,
 }
 
-/// How far a session has come.
+/// The state of a session.
 #[derive(Clone)]
 pub(crate) enum Way {
-    /// The first attempt has not ended, or a connection has just been lost.
+    /// The first attempt has not finished, or a connection has just been lost.
     Connecting,
-    /// Messages go out.
+    /// Messages can be sent.
     Up(Live),
-    /// The broker accepts no messages for now (memory or disk alarm): its reason.
+    /// The broker accepts no messages for now (memory or disk alarm), with its reason.
     Blocked(String),
-    /// The last attempt failed, or the session is closed: the reason.
+    /// The last attempt failed, or the session is closed, with the reason.
     Down(String),
 }
 
-/// A connection that takes messages.
+/// A connection that accepts messages.
 #[derive(Clone)]
 pub(crate) struct Live {
     connection: Arc<Connection>,
     pub(crate) channel: Channel,
     /// The queues and exchanges that are known to exist.
     pub(crate) known: Arc<Mutex<HashSet<Known>>>,
-    /// Notified of a message that was not confirmed in time. It is this connection's own, so that a message that was sent
-    /// on an earlier one, or on none, does not count against this one.
+    /// Notified of a message that was not confirmed in time. Each connection has its own, so that a message that
+    /// was sent on an earlier connection, or on none, does not count against this one.
     suspect: Arc<Notify>,
 }
 
@@ -85,7 +85,7 @@ impl Session {
             config,
             way,
             closing: CancellationToken::new(),
-            goodbye: watch::Sender::new(Duration::ZERO),
+            close_limit: watch::Sender::new(Duration::ZERO),
             supervisor: TaskTracker::new(),
         });
         shared.supervisor.spawn(supervise(Arc::clone(&shared), sender));
@@ -93,19 +93,19 @@ impl Session {
         Self { shared }
     }
 
-    /// What is declared on each connection.
+    /// Returns the queue that is declared on each connection.
     pub(crate) fn queue(&self) -> Option<&Queue> {
         self.shared.config.queue.as_ref()
     }
 
-    /// Follows the way to the broker.
+    /// Returns a receiver for the state of the session.
     pub(crate) fn way(&self) -> watch::Receiver<Way> {
         self.shared.way.clone()
     }
 
-    /// Closes the connection after what was sent is confirmed or failed, within `limit`.
+    /// Closes the connection, within `limit`, after everything sent is confirmed or has failed.
     pub(crate) async fn close(&self, limit: Duration) {
-        self.shared.goodbye.send_replace(limit);
+        self.shared.close_limit.send_replace(limit);
         self.shared.closing.cancel();
         self.shared.supervisor.wait().await;
     }
@@ -121,7 +121,7 @@ impl Live {
         self.suspect.notify_one();
     }
 
-    /// Declares a queue on a channel of its own: a refusal ends the channel, and with it what others wait for on it.
+    /// Declares a queue on a separate channel: a refusal ends the channel, and everything that others await on it.
     pub(crate) async fn declare(&self, queue: &Queue) -> Result<(), BrokerError> {
         let channel = connection::open_channel(&self.connection).await?;
         let channel = declaration::declare(&self.connection, channel, &Declaration::of(queue)).await?;
@@ -129,7 +129,7 @@ impl Live {
         Ok(())
     }
 
-    /// Whether there is such an exchange.
+    /// Returns whether the exchange exists.
     pub(crate) async fn exchange_exists(&self, name: &str) -> Result<bool, BrokerError> {
         declaration::exchange_exists(&self.connection, name).await
     }
@@ -142,7 +142,7 @@ async fn supervise(shared: Arc<Shared>, way: watch::Sender<Way>) {
             let Err(panic) = AssertUnwindSafe(keep_connected(&shared.config, &way))
                 .catch_unwind()
                 .await;
-            let reason = format!("the task of the connection panicked: {}", panic_text(&*panic));
+            let reason = format!("the connection task panicked: {}", panic_text(&*panic));
             way.send_replace(Way::Down(reason.clone()));
             tracing::error!("{reason}; starting it again");
             tokio::time::sleep(connection::retry_wait(1)).await;
@@ -153,12 +153,12 @@ async fn supervise(shared: Arc<Shared>, way: watch::Sender<Way>) {
         () = work => {}
     }
     if let Way::Up(live) = way.send_replace(Way::Down("the producer is closed".to_owned())) {
-        let goodbye = async {
+        let closing = async {
             let _returned = live.channel.wait_for_confirms().await;
             let _already_closed = live.channel.close(200, "goodbye".into()).await;
         };
-        let limit = *shared.goodbye.borrow();
-        let _gone = tokio::time::timeout(limit, goodbye).await;
+        let limit = *shared.close_limit.borrow();
+        let _gone = tokio::time::timeout(limit, closing).await;
     }
 }
 
@@ -171,15 +171,15 @@ async fn keep_connected(config: &SessionConfig, way: &watch::Sender<Way>) -> Inf
                 attempt = 0;
                 way.send_replace(Way::Up(live.clone()));
                 let reason = watch_over(&live, way).await;
-                tracing::warn!("connection to broker lost, connecting anew: {reason}");
+                tracing::warn!("connection to broker lost; reconnecting: {reason}");
                 way.send_replace(Way::Connecting);
-                connection::close(&live.connection, "connecting anew").await;
+                connection::close(&live.connection, "reconnecting").await;
             }
             Err(error) => {
                 let reason = explain(&error);
-                let said = matches!(&*way.borrow(), Way::Down(last) if *last == reason);
-                if !said {
-                    tracing::error!("{reason}; trying again until it answers");
+                let is_logged = matches!(&*way.borrow(), Way::Down(last) if *last == reason);
+                if !is_logged {
+                    tracing::error!("{reason}; retrying until the broker answers");
                 }
                 way.send_replace(Way::Down(reason));
                 attempt += 1;
@@ -198,7 +198,7 @@ async fn establish(config: &SessionConfig, attempt: usize) -> Result<Live, Broke
     channel
         .confirm_select(ConfirmSelectOptions::default())
         .await
-        .map_err(BrokerError::refused("confirm publishes"))?;
+        .map_err(BrokerError::refused("enable publisher confirms"))?;
     Ok(Live {
         connection: Arc::new(connection),
         channel,
@@ -207,7 +207,7 @@ async fn establish(config: &SessionConfig, attempt: usize) -> Result<Live, Broke
     })
 }
 
-/// Returns why the connection can no longer be used.
+/// Waits until the connection can no longer be used, and returns the reason.
 async fn watch_over(live: &Live, way: &watch::Sender<Way>) -> String {
     let mut events = Box::pin(live.connection.events_listener());
     let mut health = tokio::time::interval(Duration::from_millis(200));
@@ -220,10 +220,10 @@ async fn watch_over(live: &Live, way: &watch::Sender<Way>) -> String {
                     way.send_replace(Way::Blocked(reason));
                 }
                 Some(Event::ConnectionUnblocked) => {
-                    tracing::info!("the broker takes messages again");
+                    tracing::info!("the broker accepts messages again");
                     way.send_replace(Way::Up(live.clone()));
                 }
-                // A refused declaration ends a channel of its own, nothing else.
+                // A refused declaration ends only its own channel.
                 Some(Event::Error(error)) if !live.is_connected() => return explain(&error),
                 None => return "the connection was closed".to_owned(),
                 Some(_) => {}

@@ -1,5 +1,6 @@
-//! How deeply nested and how large what follows a task may be (ADR 41). Whoever can send a message chooses both, and
-//! the shapes multiply: a chain of groups becomes chords within chords, and every task of a header carries the body.
+//! Limits on the nesting and the size of the messages that follow a task (ADR 41). Anyone who can send a message
+//! chooses both, and the shapes multiply: a chain of groups becomes chords within chords, and every task of a
+//! header carries the body.
 
 use celery_protocol::{Dict, Signature, TaskCall, Value};
 
@@ -8,24 +9,24 @@ use super::error::CanvasError;
 use super::options::list;
 use super::signature::{Shape, Sig};
 
-/// How many groups, chains and chords may stand within each other, the steps of a chain counted as if they did:
-/// a group with a step behind it becomes a chord around the rest of the chain.
+/// Maximum nesting of groups, chains and chords. The steps of a chain count as nested: a group that is followed by
+/// a step becomes a chord around the rest of the chain.
 pub(super) const MAX_NESTING: usize = 64;
 
-/// How deep the objects and arrays of a received signature may be nested. Each level of the shapes adds up to five on
-/// the way out, and what is sent must not reach the depth at which it can be read no more.
+/// Maximum nesting of objects and arrays in a received signature. When it is sent, each level of the shapes adds up
+/// to five levels, and a sent message must stay below the depth at which it can no longer be read.
 pub(super) const MAX_DEPTH: usize = celery_protocol::json::MAX_DEPTH / 2;
 
-/// How much the messages that follow one task may weigh together, in bytes of memory, roughly.
+/// Maximum total weight of the messages that follow one task, roughly in bytes of memory.
 pub(super) const MAX_WEIGHT: usize = 64 * 1024 * 1024;
 
-/// What a value weighs besides its text.
+/// Weight of a value in addition to its text.
 const VALUE: usize = 64;
 
-/// What a message weighs besides its arguments.
+/// Weight of a message in addition to its arguments.
 const MESSAGE: usize = 1024;
 
-/// Reads a received signature with all that is in it, within its bounds.
+/// Reads a received signature with everything in it, within the limits.
 pub(super) fn read(signature: &Signature) -> Result<Sig, CanvasError> {
     check_depth(signature.as_dict())?;
     let sig = Sig::read_dict(signature.as_dict())?;
@@ -33,7 +34,7 @@ pub(super) fn read(signature: &Signature) -> Result<Sig, CanvasError> {
     Ok(sig)
 }
 
-/// Checks that a received signature is not nested too deep to be read, before anything else is done with it.
+/// Checks, before anything else is done with it, that a received signature is not nested too deeply to be read.
 fn check_depth(signature: &Dict) -> Result<(), CanvasError> {
     if depth_of_dict(signature) > MAX_DEPTH {
         return Err(CanvasError::TooDeep { levels: MAX_DEPTH });
@@ -41,7 +42,7 @@ fn check_depth(signature: &Dict) -> Result<(), CanvasError> {
     Ok(())
 }
 
-/// Checks that a signature can be handled: each level of its shapes is copied with all that is in it.
+/// Checks that a signature can be handled: each level of its shapes is copied with everything in it.
 fn check(sig: &Sig) -> Result<(), CanvasError> {
     let levels = nesting(sig);
     if levels > MAX_NESTING {
@@ -54,7 +55,7 @@ fn check(sig: &Sig) -> Result<(), CanvasError> {
     fits(errbacks_in_bodies(sig))
 }
 
-/// Checks that what is about to be copied `times` times is not too much.
+/// Checks that `times` copies of a value are not too large.
 pub(super) fn check_copies(value: &Value, times: usize) -> Result<(), CanvasError> {
     fits(weight(value).saturating_mul(times))
 }
@@ -67,7 +68,7 @@ fn fits(weight: usize) -> Result<(), CanvasError> {
 }
 
 impl Draft<'_> {
-    /// Counts a message of the plan.
+    /// Adds the weight of a message to the plan's.
     pub(super) fn add_weight(&mut self, call: &TaskCall) -> Result<(), CanvasError> {
         let embed = &call.embed;
         let signatures = [&embed.callbacks, &embed.errbacks, &embed.chain];
@@ -82,7 +83,7 @@ impl Draft<'_> {
     }
 }
 
-/// How many shapes stand within each other once the steps of chains do.
+/// Returns the nesting of the shapes, with the steps of chains counted as nested.
 fn nesting(sig: &Sig) -> usize {
     let deepest = |tasks: &[Sig]| tasks.iter().map(nesting).max().unwrap_or(0);
     match &sig.shape {
@@ -93,7 +94,7 @@ fn nesting(sig: &Sig) -> usize {
     }
 }
 
-/// The errbacks of a body that is a chain go to each of its steps.
+/// Returns the weight of the errbacks of bodies that are chains: each step of such a chain gets a copy.
 fn errbacks_in_bodies(sig: &Sig) -> usize {
     match &sig.shape {
         Shape::Task => 0,

@@ -13,7 +13,7 @@ use crate::amqp::destination::{Destination, RouteOptions};
 use crate::task::options::TaskOptions;
 
 impl Canvas<'_> {
-    /// The message of a task with these arguments and options, and where it goes.
+    /// Builds the message of a task with these arguments and options, and its destination.
     pub(super) fn publication(
         &self,
         task: &str,
@@ -76,7 +76,7 @@ impl Canvas<'_> {
         Ok(Publication { destination, call })
     }
 
-    /// ETA and expiry. A number is from now on, and a countdown goes before an ETA.
+    /// Sets ETA and expiry. A number is relative to now, and a countdown takes precedence over an ETA.
     fn set_times(&self, call: &mut TaskCall, options: &Dict) -> Result<(), CanvasError> {
         call.eta = time(options, "eta")?;
         if let Some(countdown) = number(options, "countdown").filter(|seconds| *seconds != 0.0) {
@@ -93,14 +93,14 @@ impl Canvas<'_> {
         Ok(())
     }
 
-    /// Where it goes, by way of native delayed delivery where the queue is one for it (contract E.4).
+    /// Returns the destination, which is that of native delayed delivery if the queue supports it (contract E.4).
     fn destination(&self, call: &TaskCall, options: &Dict) -> Result<Destination, CanvasError> {
         let name = |name: &str| match options.get(name) {
             None | Some(Value::None) => Ok(None),
             Some(value) => match value.as_str() {
                 Some(name) => Ok(Some(name)),
                 None => Err(CanvasError::malformed(format!(
-                    "the {name} of {} is no text",
+                    "the {name} of {} is not a string",
                     call.task
                 ))),
             },
@@ -117,7 +117,7 @@ impl Canvas<'_> {
     }
 }
 
-/// Stamps travel in the options of a signature.
+/// Copies the stamps, which travel in the options of a signature, to the call.
 fn set_stamps(call: &mut TaskCall, options: &Dict) {
     let Some(Value::List(names)) = options.get("stamped_headers") else {
         return;
@@ -130,7 +130,7 @@ fn set_stamps(call: &mut TaskCall, options: &Dict) {
     call.stamped_headers = Some(names);
 }
 
-/// A time of day in the options, as the message has it.
+/// Sets the expiry to a point in time from the options, in the form that the message has.
 pub(super) fn set_expires_at(
     call: &mut TaskCall,
     expires: String,
@@ -143,15 +143,16 @@ pub(super) fn set_expires_at(
     Ok(())
 }
 
-/// What is linked to the task, and what it belongs to.
+/// Returns the signatures linked to the task, and the chord that it belongs to.
 fn embed(options: &Dict) -> Result<Embed, CanvasError> {
     let signatures = |name: &str| match options.get(name) {
         None | Some(Value::None) => Ok(None),
         given => list(given)
             .into_iter()
             .map(|value| {
-                Signature::from_value(value)
-                    .ok_or_else(|| CanvasError::malformed(format!("{name} holds what is no signature")))
+                Signature::from_value(value).ok_or_else(|| {
+                    CanvasError::malformed(format!("{name} contains something that is not a signature"))
+                })
             })
             .collect::<Result<Vec<_>, _>>()
             .map(Some),
@@ -160,7 +161,7 @@ fn embed(options: &Dict) -> Result<Embed, CanvasError> {
         None | Some(Value::None) => None,
         Some(chord) => Some(
             Signature::from_value(chord.clone())
-                .ok_or_else(|| CanvasError::malformed("chord holds what is no signature"))?,
+                .ok_or_else(|| CanvasError::malformed("chord contains something that is not a signature"))?,
         ),
     };
     Ok(Embed {
@@ -171,10 +172,10 @@ fn embed(options: &Dict) -> Result<Embed, CanvasError> {
     })
 }
 
-/// Priority, delivery mode, compression and the caller's own headers.
+/// Sets priority, delivery mode, compression and the caller's own headers.
 ///
-/// A known task that is sent to a queue by name has no priority, where others have 0: Celery's `lpmerge` drops the
-/// unset one only on the way to the default queue.
+/// A registered task that is sent to a queue by name has no priority, while other tasks have 0: Celery's `lpmerge`
+/// drops the unset priority only if the task goes to the default queue.
 fn set_delivery(call: &mut TaskCall, options: &Dict, known: Option<&TaskOptions>) -> Result<(), CanvasError> {
     call.priority = match options.get("priority").and_then(Value::as_i64) {
         Some(priority) => Some(u8::try_from(priority).map_err(|_| {
@@ -193,7 +194,7 @@ fn set_delivery(call: &mut TaskCall, options: &Dict, known: Option<&TaskOptions>
     };
     if let Some(name) = text(options, "compression") {
         let compression = Compression::from_header(&name)
-            .ok_or_else(|| CanvasError::malformed(format!("there is no compression {name}")))?;
+            .ok_or_else(|| CanvasError::malformed(format!("there is no compression named {name}")))?;
         call.compression = Some(compression);
     }
     if let Some(name) = text(options, "serializer").filter(|name| name != "json") {
@@ -221,7 +222,7 @@ fn number(options: &Dict, name: &str) -> Option<f64> {
     }
 }
 
-/// A `datetime` or its text, as `isoformat()` writes it.
+/// Returns a `datetime`, or its text as `isoformat()` writes it.
 fn time(options: &Dict, name: &str) -> Result<Option<String>, CanvasError> {
     match options.get(name) {
         None => Ok(None),

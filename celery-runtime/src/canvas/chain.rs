@@ -1,4 +1,4 @@
-//! Chains: the next step travels in the message of the one before.
+//! Chains: the next step travels in the message of the previous one.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,8 @@ use super::signature::{Shape, Sig};
 use crate::result_backend::Child;
 
 impl Draft<'_> {
-    /// `chain.apply_async`: the first step is sent, the others go with it. Options go to the first step alone.
+    /// Implements `chain.apply_async`: the first step is sent and carries the others. Options apply to the first
+    /// step only.
     pub(super) fn apply_chain(
         &mut self,
         sig: &Sig,
@@ -60,8 +61,8 @@ impl Draft<'_> {
         self.apply(&first, &[], &Dict::new(), &options)
     }
 
-    /// `chain.prepare_steps`: the steps, frozen, **the last first**, and their results in the same order. Nested
-    /// chains are spliced in, and a group with a step behind it becomes a chord.
+    /// Implements `chain.prepare_steps`: returns the frozen steps, **the last one first**, and their results in the
+    /// same order. Nested chains are spliced in, and a group that is followed by a step becomes a chord.
     pub(super) fn prepare_steps(
         &self,
         args: &[Value],
@@ -123,8 +124,8 @@ impl Draft<'_> {
     }
 }
 
-/// The first real step of a chain gets the arguments that the chain is called with: chains before it are spliced
-/// in, empty groups dropped.
+/// Makes the first real step of the chain the head, because it gets the arguments that the chain is called with:
+/// leading chains are spliced in, and empty groups are dropped.
 fn lead_by_a_task(mut steps: VecDeque<Sig>) -> VecDeque<Sig> {
     let mut dropped = None;
     while let Some(head) = steps.pop_front() {

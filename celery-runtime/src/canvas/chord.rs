@@ -1,4 +1,4 @@
-//! Chords: a body that is called with the results of its header. Who counts is the result backend.
+//! Chords: a body that is called with the results of its header. The result backend counts the returns.
 
 use celery_protocol::{Dict, Value};
 
@@ -12,7 +12,7 @@ use super::signature::{Chord, Shape, Sig};
 use crate::result_backend::Child;
 
 impl Draft<'_> {
-    /// `chord.apply_async` and `chord.run`: the header is sent as a group whose tasks carry the body.
+    /// Implements `chord.apply_async` and `chord.run`: the header is sent as a group whose tasks carry the body.
     pub(super) fn apply_chord(
         &mut self,
         sig: &Sig,
@@ -89,7 +89,7 @@ impl Draft<'_> {
     }
 }
 
-/// `_add_body_callbacks`: what is linked to a chord is linked to its body.
+/// Implements `_add_body_callbacks`: callbacks and errbacks of a chord are linked to its body.
 fn link_body(body: &mut Sig, link: Option<&Value>, link_error: Option<&Value>) {
     for callback in list(link) {
         body.link(callback);
@@ -103,7 +103,7 @@ fn link_body(body: &mut Sig, link: Option<&Value>, link_error: Option<&Value>) {
     }
 }
 
-/// `chain._unroll_chords`, for a chain that is the body of a chord.
+/// Implements `chain._unroll_chords` for a chain that is the body of a chord.
 fn unroll_chords(steps: &[Sig]) -> Vec<Sig> {
     let mut unrolled = Vec::new();
     for step in steps {

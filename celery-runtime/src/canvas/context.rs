@@ -1,4 +1,4 @@
-//! What the messages that follow a task depend on.
+//! The context of the messages that follow a task.
 
 use celery_protocol::{Dict, Sender, TaskMessage};
 use jiff::Timestamp;
@@ -6,20 +6,20 @@ use jiff::Timestamp;
 use crate::amqp::destination::Routes;
 use crate::task::registry::Registry;
 
-/// What the messages depend on besides the one that they follow.
+/// The inputs for the messages that follow a task.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Canvas<'a> {
-    /// The task that they follow.
+    /// The message of the task that they follow.
     pub(crate) parent: &'a TaskMessage,
     pub(crate) sender: &'a Sender,
-    /// The tasks that are known here; their options go into the messages.
+    /// The registered tasks; their options go into the messages.
     pub(crate) tasks: &'a Registry,
     pub(crate) routes: &'a Routes,
     pub(crate) now: Timestamp,
 }
 
 impl Canvas<'_> {
-    /// Where the messages come from.
+    /// Returns the ids of the parent and the root of the messages.
     pub(super) fn lineage(&self) -> Dict {
         Dict::from_iter([
             ("parent_id", self.parent.id.as_str()),

@@ -1,4 +1,4 @@
-//! A plan in the making: Celery's `apply_async` for each shape of a signature.
+//! A plan under construction: Celery's `apply_async` for each shape of a signature.
 
 use celery_protocol::{Dict, Value};
 
@@ -9,11 +9,11 @@ use super::plan::{Plan, Step};
 use super::signature::{Shape, Sig};
 use crate::result_backend::Child;
 
-/// A plan in the making.
+/// A plan under construction.
 pub(super) struct Draft<'a> {
     pub(super) canvas: Canvas<'a>,
     pub(super) plan: Plan,
-    /// Of its messages, in bytes of memory.
+    /// The weight of the plan's messages, in bytes of memory.
     pub(super) weight: usize,
 }
 
@@ -37,7 +37,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Celery's `apply_async`: what the task's `AsyncResult.children` gets, if anything is sent.
+    /// Implements Celery's `apply_async`: returns the new entry of the task's `AsyncResult.children`, if anything
+    /// is sent.
     pub(super) fn apply(
         &mut self,
         sig: &Sig,

@@ -1,21 +1,21 @@
-//! Why what follows a task cannot be sent.
+//! Errors in the signatures that follow a task.
 
 use crate::task::exception::Exception;
 
-/// Why a signature cannot be sent.
+/// The reason why a signature cannot be sent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum CanvasError {
-    /// It is not what Celery calls a signature.
+    /// It is not a signature in Celery's sense.
     #[error("{0}")]
     Malformed(String),
-    /// Its objects and arrays are nested too deep.
+    /// Its objects and arrays are nested too deeply.
     #[error("a signature is nested deeper than {levels} levels")]
     TooDeep { levels: usize },
-    /// Too many groups, chains and chords within each other.
-    #[error("a signature has {levels} groups, chains and chords within each other, more than {most}")]
+    /// It nests too many groups, chains and chords.
+    #[error("a signature nests {levels} groups, chains and chords, more than {most}")]
     TooNested { levels: usize, most: usize },
-    /// Together the messages would take too much memory.
-    #[error("the messages would take more than {} MiB together", .most / (1024 * 1024))]
+    /// The messages together would take too much memory.
+    #[error("the messages together would take more than {} MiB", .most / (1024 * 1024))]
     TooLarge { most: usize },
 }
 
@@ -24,8 +24,11 @@ impl CanvasError {
         Self::Malformed(why.into())
     }
 
-    /// What the task fails with.
+    /// Returns the exception that the task fails with.
     pub(crate) fn exception(&self) -> Exception {
-        Exception::new("ValueError", format!("cannot send what follows the task: {self}"))
+        Exception::new(
+            "ValueError",
+            format!("cannot send the messages that follow the task: {self}"),
+        )
     }
 }

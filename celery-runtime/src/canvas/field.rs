@@ -1,8 +1,8 @@
-//! Values of the JSON in a message as fields of its AMQP headers.
+//! Conversion of JSON values in a message to fields of its AMQP headers.
 
 use celery_protocol::{Dict, FieldTable, FieldValue, Value, iso8601};
 
-/// As py-amqp writes a value. What AMQP has no type for is sent as its text; py-amqp would refuse to send it.
+/// Converts a value as py-amqp does. If AMQP has no type for it, its text is sent; py-amqp would refuse to send it.
 pub(super) fn field(value: &Value) -> FieldValue {
     match value {
         Value::None => FieldValue::Void,
@@ -25,7 +25,7 @@ pub(super) fn field(value: &Value) -> FieldValue {
     }
 }
 
-/// The same for an object.
+/// Converts an object in the same way.
 pub(super) fn table(dict: &Dict) -> FieldTable {
     dict.iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), field(value)))

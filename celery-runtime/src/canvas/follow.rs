@@ -1,4 +1,4 @@
-//! What follows a task: its callbacks and chain, its errbacks, its retry.
+//! The messages that follow a task: its callbacks and chain, its errbacks, its retry.
 
 use celery_protocol::{Dict, Signature, Value};
 
@@ -13,10 +13,10 @@ use crate::task::outcome::When;
 use crate::task::request::DeliveryInfo;
 
 impl Canvas<'_> {
-    /// What follows a result: the callbacks, then the next step of the chain.
+    /// Plans the messages after a success: the callbacks, then the next step of the chain.
     ///
     /// # Errors
-    /// When one of them is no signature. Nothing shall be sent then.
+    /// If one of them is not a valid signature. Nothing may be sent then.
     pub(crate) fn after_success(&self, result: &Value) -> Result<Plan, CanvasError> {
         let embed = &self.parent.embed;
         let callbacks = embed.callbacks.as_deref().unwrap_or_default();
@@ -55,24 +55,24 @@ impl Canvas<'_> {
         Ok(draft.plan)
     }
 
-    /// What follows a failure: the errbacks.
+    /// Plans the messages after a failure: the errbacks.
     ///
     /// # Errors
-    /// When one of them is no signature. Nothing shall be sent then.
+    /// If one of them is not a valid signature. Nothing may be sent then.
     pub(crate) fn after_failure(&self) -> Result<Plan, CanvasError> {
         let errbacks = self.parent.embed.errbacks.as_deref().unwrap_or_default();
         self.errbacks_of(&self.parent.id, self.root_id(), errbacks)
     }
 
-    /// The errbacks of a task that fails without having run, such as the body of a chord.
+    /// Plans the errbacks of a task that fails without having run, such as the body of a chord.
     ///
     /// # Errors
-    /// When one of them is no signature. Nothing shall be sent then.
+    /// If one of them is not a valid signature. Nothing may be sent then.
     pub(crate) fn errbacks(&self, id: &str, errbacks: &[Signature]) -> Result<Plan, CanvasError> {
         self.errbacks_of(id, id, errbacks)
     }
 
-    /// As a group, with the id of the task that failed.
+    /// Plans errbacks as a group, called with the id of the failed task.
     fn errbacks_of(&self, id: &str, root_id: &str, errbacks: &[Signature]) -> Result<Plan, CanvasError> {
         let mut draft = Draft::new(*self);
         if !errbacks.is_empty() {
@@ -83,15 +83,15 @@ impl Canvas<'_> {
         Ok(draft.plan)
     }
 
-    /// The message of another run of the same task.
+    /// Builds the message of another run of the same task.
     pub(crate) fn retry(&self, delivery: &DeliveryInfo, when: When) -> Publication {
         retry::publication(self, delivery, when)
     }
 
-    /// `signature` called with `args`, such as the body of a chord with the results of its header.
+    /// Plans a call of `signature` with `args`, such as the body of a chord with the results of its header.
     ///
     /// # Errors
-    /// When it is no signature that can be sent.
+    /// If it is not a signature that can be sent.
     pub(crate) fn call(&self, signature: &Signature, args: &[Value]) -> Result<Plan, CanvasError> {
         let mut draft = Draft::new(*self);
         draft.apply_to_trail(&bounds::read(signature)?, args, &Dict::new())?;

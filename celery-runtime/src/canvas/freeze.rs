@@ -1,4 +1,4 @@
-//! Freezing: ids are given before anything is sent, so that what waits for a result knows it by its id.
+//! Freezing: ids are assigned before anything is sent, so that results can be awaited by id.
 
 use celery_protocol::{Dict, Value};
 
@@ -8,7 +8,7 @@ use super::plan::new_id;
 use super::signature::{Shape, Sig};
 use crate::result_backend::Child;
 
-/// What a signature is frozen with.
+/// The values that a signature is frozen with.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frozen<'f> {
     pub(super) id: Option<&'f str>,
@@ -19,7 +19,7 @@ pub(super) struct Frozen<'f> {
 }
 
 impl Draft<'_> {
-    /// `freeze`: which result it will have.
+    /// Implements `freeze`: returns the result that the signature will have.
     pub(super) fn freeze(&self, sig: &mut Sig, frozen: Frozen<'_>) -> Child {
         match &sig.shape {
             Shape::Task => self.freeze_task(&mut sig.options, frozen),
@@ -76,7 +76,7 @@ impl Draft<'_> {
         Child::Task(id)
     }
 
-    /// `group._freeze_group_tasks`. Nested groups are flattened, each of them in reverse, as Celery does.
+    /// Implements `group._freeze_group_tasks`. Nested groups are flattened, each of them in reverse, as in Celery.
     pub(super) fn freeze_group(
         &self,
         options: &mut Dict,

@@ -11,7 +11,7 @@ use super::signature::{Shape, Sig};
 use crate::result_backend::Child;
 
 impl Draft<'_> {
-    /// `group.apply_async`. The group's options go over those of its tasks.
+    /// Implements `group.apply_async`. The group's options override those of its tasks.
     pub(super) fn apply_group(
         &mut self,
         sig: &Sig,
@@ -54,7 +54,7 @@ impl Draft<'_> {
         Ok(Child::Group(group_id, members))
     }
 
-    /// `group._prepared`: nested groups are flattened, and their options dropped.
+    /// Implements `group._prepared`: nested groups are flattened and their options dropped.
     fn prepare(
         &self,
         tasks: &[Sig],
@@ -80,7 +80,7 @@ impl Draft<'_> {
     }
 }
 
-/// `group._freeze_gid`: options over others, but for those that a group keeps.
+/// Implements `group._freeze_gid`: merges options over `own`, except for those that a group keeps.
 fn over(own: &Dict, options: &Dict) -> Dict {
     let mut merged = own.clone();
     for (name, value) in options {

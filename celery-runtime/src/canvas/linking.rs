@@ -5,7 +5,7 @@ use celery_protocol::{Dict, Value};
 use super::options::list;
 use super::signature::{Shape, Sig};
 
-/// Options of a chain that its run takes for itself; the others go to its first task.
+/// Options of a chain that apply to the chain itself; the others go to its first task.
 const RUN_OPTIONS: [&str; 8] = [
     "chord",
     "group_id",
@@ -18,8 +18,8 @@ const RUN_OPTIONS: [&str; 8] = [
 ];
 
 impl Sig {
-    /// A chord whose body is a chain that begins with a task is that chord with the task alone as its body, and the
-    /// rest of the chain after it; otherwise every task of the header would carry the rest.
+    /// Rewrites a chord whose body is a chain that begins with a task: that task alone becomes the body, and the
+    /// rest of the chain follows the chord. Otherwise every task of the header would carry the rest.
     pub(super) fn unrolled_body(&self) -> Option<Vec<Sig>> {
         let Shape::Chord(chord) = &self.shape else {
             return None;
@@ -59,7 +59,7 @@ impl Sig {
         Some(steps)
     }
 
-    /// Adds to an option that is a list, unless it is there.
+    /// Adds a value to an option that is a list, unless the list contains it.
     pub(super) fn append_option(&mut self, name: &str, value: Value) {
         let mut items = list(self.options.get(name));
         if !items.contains(&value) {
@@ -68,7 +68,8 @@ impl Sig {
         self.options.insert(name, Value::List(items));
     }
 
-    /// `link`: where a result goes to. In a group to its first task, without the result; in a chord to its body.
+    /// Implements `link`: adds a callback for the result. A group passes it to its first task, without the result;
+    /// a chord to its body.
     pub(super) fn link(&mut self, callback: Value) {
         match &mut self.shape {
             Shape::Group(tasks) => {
@@ -87,7 +88,7 @@ impl Sig {
         }
     }
 
-    /// `_link_error_to_body_tasks`: where a failure goes to, in the body of a chord.
+    /// Implements `_link_error_to_body_tasks`: adds an errback in the body of a chord.
     pub(super) fn link_error(&mut self, errback: &Value, runs_as_group: bool) {
         let own = runs_as_group && self.options.get("link_error").is_some_and(|own| !own.is_none());
         match &mut self.shape {

@@ -2,14 +2,14 @@
 
 use celery_protocol::{Dict, Value};
 
-/// What Python writes as `{**into, **from}`.
+/// Merges as Python's `{**into, **from}` does.
 pub(super) fn merge(into: &mut Dict, from: &Dict) {
     for (name, value) in from {
         into.insert(name.clone(), value.clone());
     }
 }
 
-/// The text of an option that is there and not empty.
+/// Returns the text of an option that is set and not empty.
 pub(super) fn text(options: &Dict, name: &str) -> Option<String> {
     options
         .get(name)
@@ -17,7 +17,7 @@ pub(super) fn text(options: &Dict, name: &str) -> Option<String> {
         .map(Value::py_str)
 }
 
-/// Celery's `maybe_list`: one thing is a list of it.
+/// Implements Celery's `maybe_list`: a single value becomes a list with one item.
 pub(super) fn list(value: Option<&Value>) -> Vec<Value> {
     match value {
         None | Some(Value::None) => Vec::new(),

@@ -10,7 +10,7 @@ use crate::amqp::destination::{Destination, RouteOptions};
 use crate::task::outcome::When;
 use crate::task::request::DeliveryInfo;
 
-/// Headers that the message is made anew from; the others are the caller's own.
+/// Headers that are built again for the message; all others are the caller's own.
 const OWN_HEADERS: [&str; 34] = [
     "argsrepr",
     "callbacks",
@@ -86,7 +86,7 @@ pub(super) fn publication(canvas: &Canvas<'_>, delivery: &DeliveryInfo, when: Wh
     if let Some(expires) = &message.expires {
         let raw = message.headers.get("expires").and_then(FieldValue::as_str);
         let text = raw.map_or_else(|| expires.isoformat(), str::to_owned);
-        // It was read from this text, so it can be read again.
+        // This text has already been parsed once, so it parses again.
         let _ = set_expires_at(&mut call, text, canvas.now);
     }
     let delay = delayed_delivery::delay(&call, canvas.now);
@@ -97,7 +97,7 @@ pub(super) fn publication(canvas: &Canvas<'_>, delivery: &DeliveryInfo, when: Wh
     Publication { destination, call }
 }
 
-/// Where the message came from: its queue, or its exchange and key.
+/// Returns the place that the message came from: its queue, or its exchange and key.
 fn destination(canvas: &Canvas<'_>, delivery: &DeliveryInfo, delay: Option<u32>) -> Destination {
     let key = delayed_delivery::without_delay(&delivery.routing_key);
     let route = if delivery.exchange.is_empty() {
@@ -124,7 +124,8 @@ fn stamps(names: &[String], stamps: &FieldTable) -> FieldTable {
         .collect()
 }
 
-/// By the headers of dead-lettering RabbitMQ notices messages that go round in circles, and drops them.
+/// Returns the caller's own headers, without those of dead-lettering: from them RabbitMQ detects messages that go
+/// round in circles, and drops them.
 fn custom_headers(headers: &FieldTable) -> FieldTable {
     let is_death = |name: &str| {
         ["x-death", "x-first-death-", "x-last-death-"]

@@ -1,10 +1,11 @@
-//! A signature on its way to being sent: Celery's `Signature`, `group`, `chain` and `chord`.
+//! Signatures that are about to be sent: Celery's `Signature`, `group`, `chain` and `chord`.
 
 use celery_protocol::{Dict, Value};
 
 use super::error::CanvasError;
 
-/// Options that a signature keeps whatever it is sent with: to change them would stall what waits for it.
+/// Options that a signature keeps whatever options it is sent with: to change them would stall whatever waits for
+/// it.
 const KEPT: [&str; 2] = ["group_id", "stamped_headers"];
 
 /// A task, or tasks in one of Celery's shapes.
@@ -12,15 +13,15 @@ const KEPT: [&str; 2] = ["group_id", "stamped_headers"];
 pub(super) struct Sig {
     pub(super) task: String,
     pub(super) args: Args,
-    /// Of a plain task; the shapes keep theirs apart.
+    /// The arguments of a plain task; the other shapes keep theirs separately.
     pub(super) kwargs: Dict,
     pub(super) options: Dict,
     pub(super) immutable: bool,
     pub(super) shape: Shape,
 }
 
-/// Positional arguments. Received ones are a list until something is put before them; the difference shows in
-/// `argsrepr`.
+/// Positional arguments. Received arguments are a list until others are put before them; the difference is visible
+/// in `argsrepr`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Args {
     pub(super) items: Vec<Value>,
@@ -38,17 +39,17 @@ pub(super) enum Shape {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chord {
     pub(super) header: Vec<Sig>,
-    /// Of the header as a group; there are none before it is frozen.
+    /// The options of the header as a group; there are none before it is frozen.
     pub(super) header_options: Dict,
     pub(super) body: Sig,
-    /// Given to every task of the header.
+    /// The keyword arguments for every task of the header.
     pub(super) kwargs: Dict,
 }
 
 impl Sig {
     fn read_value(value: &Value) -> Result<Self, CanvasError> {
         let dict = value.as_dict();
-        Self::read_dict(dict.ok_or_else(|| CanvasError::malformed("a signature is no object"))?)
+        Self::read_dict(dict.ok_or_else(|| CanvasError::malformed("a signature is not an object"))?)
     }
 
     pub(super) fn read_dict(dict: &Dict) -> Result<Self, CanvasError> {
@@ -60,14 +61,18 @@ impl Sig {
             None | Some(Value::None) => Dict::new(),
             Some(_) => {
                 return Err(CanvasError::malformed(format!(
-                    "the kwargs of {task} are no object"
+                    "the kwargs of {task} are not an object"
                 )));
             }
         };
         let args = match dict.get("args") {
             Some(Value::List(items) | Value::Tuple(items)) => items.clone(),
             None | Some(Value::None) => Vec::new(),
-            Some(_) => return Err(CanvasError::malformed(format!("the args of {task} are no list"))),
+            Some(_) => {
+                return Err(CanvasError::malformed(format!(
+                    "the args of {task} are not a list"
+                )));
+            }
         };
         let shape = match dict.get("subtask_type").and_then(Value::as_str) {
             Some("group") => Shape::Group(read_tasks(kwargs.get("tasks"))?),
@@ -123,7 +128,7 @@ impl Sig {
         }
     }
 
-    /// As it stands in a message.
+    /// Returns the signature in its form in a message.
     pub(super) fn to_value(&self) -> Value {
         let tasks = |tasks: &[Sig]| Value::List(tasks.iter().map(Sig::to_value).collect());
         let (subtask_type, kwargs) = match &self.shape {
@@ -142,7 +147,7 @@ impl Sig {
         ]))
     }
 
-    /// Celery's `clone`: the same with `args` before its own, as a tuple.
+    /// Implements Celery's `clone`: puts `args` before its own, as a tuple.
     pub(super) fn clone_with(&self, args: &[Value]) -> Self {
         let args = self.merged_args(args);
         Self {
@@ -154,7 +159,7 @@ impl Sig {
         }
     }
 
-    /// `args` and its own; its own alone when immutable or there are no others.
+    /// Returns `args` followed by its own, or only its own if it is immutable or `args` is empty.
     pub(super) fn merged_args(&self, args: &[Value]) -> Args {
         if self.immutable || args.is_empty() {
             return self.args.clone();
@@ -165,7 +170,7 @@ impl Sig {
         }
     }
 
-    /// Its options with `options` over them, but for those that it keeps, its stamps among them.
+    /// Returns its options overridden by `options`, except for those that it keeps, its stamps among them.
     pub(super) fn merged_options(&self, options: &Dict) -> Dict {
         let stamps = match self.options.get("stamped_headers") {
             Some(Value::List(names)) => names.as_slice(),
@@ -183,7 +188,7 @@ impl Sig {
         merged
     }
 
-    /// How many ends it has that a chord waits for: `_chord._descend`.
+    /// Returns how many of its tasks a chord waits for: `_chord._descend`.
     pub(super) fn size(&self) -> usize {
         match &self.shape {
             Shape::Task => 1,
@@ -198,7 +203,7 @@ impl Sig {
         }
     }
 
-    /// Whether it is a group or chain of nothing.
+    /// Returns whether it is a group without tasks.
     pub(super) fn is_empty_group(&self) -> bool {
         matches!(&self.shape, Shape::Group(tasks) if tasks.is_empty())
     }
@@ -207,7 +212,7 @@ impl Sig {
         matches!(&self.shape, Shape::Chain(steps) if steps.is_empty())
     }
 
-    /// A group of one is that one.
+    /// Replaces a group of one task with the task.
     pub(super) fn unrolled(self) -> Self {
         match self.shape {
             Shape::Group(mut tasks) if tasks.len() == 1 => tasks.remove(0),

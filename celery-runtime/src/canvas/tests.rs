@@ -1,4 +1,5 @@
-//! Held against what Celery's worker sent: the captures `canvas-*.json` and the observations `worker-canvas.json`.
+//! Compares the plans with what Celery's worker sent: the captures `canvas-*.json` and the observations
+//! `worker-canvas.json`.
 
 mod bounds;
 mod compare;
@@ -23,7 +24,7 @@ use crate::task::request::DeliveryInfo;
 
 fn golden(file: &str) -> Json {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/celery");
-    let text = std::fs::read_to_string(PathBuf::from(directory).join(file)).expect("the file is there");
+    let text = std::fs::read_to_string(PathBuf::from(directory).join(file)).expect("the file exists");
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -65,7 +66,7 @@ fn routes() -> Routes {
     Routes::new("celery", &[Queue::named("celery"), topic])
 }
 
-/// A message of a golden file, decoded.
+/// Decodes a message of a golden file.
 fn task_message(message: &Json) -> TaskMessage {
     let field = |name: &str| message["properties"][name].as_str().map(str::to_owned);
     let properties = Properties {
@@ -84,12 +85,12 @@ fn task_message(message: &Json) -> TaskMessage {
     incoming.decode().expect("a task message")
 }
 
-/// Every worker message of every capture, field by field: ids, times and origin are checked, then masked.
+/// Compares every worker message of every capture, field by field: ids, times and origin are checked, then masked.
 #[test]
-fn the_worker_part_of_every_capture_is_what_we_send() {
+fn plans_equal_the_worker_messages_of_every_capture() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/celery");
     let mut files: Vec<String> = std::fs::read_dir(directory)
-        .expect("the golden files are there")
+        .expect("the golden files exist")
         .map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"))
         .filter(|name| name.starts_with("canvas-"))
         .collect();
@@ -125,7 +126,7 @@ fn the_worker_part_of_every_capture_is_what_we_send() {
     assert_eq!(sent.values().sum::<usize>(), 15);
 }
 
-/// What follows a captured message, given what its task does.
+/// Plans the messages that follow a captured message, given what its task does.
 fn after(message: &Json) -> Plan {
     let parent = task_message(message);
     let (sender, tasks, routes) = (sender(), tasks(), routes());
@@ -140,7 +141,7 @@ fn after(message: &Json) -> Plan {
     match parent.task.as_str() {
         "demo.add" => canvas.after_success(&Value::from(number(0) + number(1))),
         "demo.uuid_echo" => canvas.after_success(&parent.positional().expect("arguments")[0]),
-        // Registered with three arguments in the captured worker, which calls it in its own process.
+        // The captured worker has registered it with three arguments and calls it in its own process.
         "demo.fail" if message["body"][2]["errbacks"][0]["task"] == "demo.errback_new" => Ok(Plan::default()),
         "demo.fail" => canvas.after_failure(),
         "demo.retry" if parent.retries == 0 => {
@@ -159,7 +160,8 @@ fn after(message: &Json) -> Plan {
     .expect("signatures")
 }
 
-/// The one capture that is not followed: we have no errbacks of the worker's own, so we send this one.
+/// Covers the one capture that differs: there are no errbacks in the worker's own process here, so this one is
+/// sent.
 #[test]
 fn an_errback_with_three_arguments_is_a_message_too() {
     let capture = golden("canvas-link-error-new.json");
@@ -182,7 +184,7 @@ fn an_errback_with_three_arguments_is_a_message_too() {
     assert_eq!(publication.call.args, [Value::from(parent.id.as_str())]);
 }
 
-/// What is no signature is an error, and nothing is sent.
+/// Anything that is not a signature is an error, and nothing is sent.
 #[test]
 fn a_broken_signature_fails_the_task() {
     let call = |chain: Json| {
@@ -199,14 +201,14 @@ fn a_broken_signature_fails_the_task() {
         ),
         (
             json!([{"task": "celery.chain", "subtask_type": "chain", "kwargs": {"tasks": [5]}}]),
-            "no object",
+            "not an object",
         ),
         (
             json!([{"task": "celery.chord", "subtask_type": "chord", "kwargs": {"header": []}}]),
             "no body",
         ),
-        (json!([{"task": "demo.add", "args": 5}]), "no list"),
-        (json!([{"task": "demo.add", "kwargs": [5]}]), "no object"),
+        (json!([{"task": "demo.add", "args": 5}]), "not a list"),
+        (json!([{"task": "demo.add", "kwargs": [5]}]), "not an object"),
         (json!([{"task": "demo.add", "options": {"priority": 300}}]), "300"),
         (json!([{"task": "demo.add", "options": {"queue": 5}}]), "queue"),
         (json!([{"task": "demo.add", "options": {"link": 5}}]), "link"),

@@ -1,9 +1,9 @@
 //! Node names (contract B.1).
 
-/// The node name that `celery worker -n` makes of its value on this host.
+/// Returns the node name that `celery worker -n` derives from its value on this host.
 ///
-/// Without a value it is `celery@<host>`; a value without `@` is the host part; `%h` is the full host name,
-/// `%n` its first label, `%d` the rest, `%i` is `0` and `%I` empty, as in a Celery parent process.
+/// Without a value it is `celery@<host>`; a value without `@` is the host part; `%h` is the full host name, `%n`
+/// its first label, `%d` the rest, `%i` is `0` and `%I` empty, as in a Celery parent process.
 pub fn nodename(value: Option<&str>, hostname: &str) -> String {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return format!("celery@{hostname}");
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_celerys() {
+    fn names_equal_celerys() {
         let name = |value| nodename(value, "host.example.com");
         assert_eq!(name(None), "celery@host.example.com");
         assert_eq!(name(Some("foo")), "celery@foo");

@@ -1,4 +1,4 @@
-//! Who sends: the `origin` header and the `reply_to` property of this process (contract A.2, A.3).
+//! The sender's identity: the `origin` header and the `reply_to` property of this process (contract A.2, A.3).
 
 use std::sync::LazyLock;
 
@@ -14,12 +14,12 @@ static SENDER: LazyLock<Sender> = LazyLock::new(|| {
     }
 });
 
-/// This process as a sender of messages: constant while it lives, as Celery's is per thread.
+/// Returns this process as a sender of messages: constant for its lifetime, as Celery's is per thread.
 pub fn sender() -> &'static Sender {
     &SENDER
 }
 
-/// The host's name as `socket.gethostname()` gives it to Celery; `localhost` where it cannot be read.
+/// Returns the host's name as `socket.gethostname()` returns it to Celery, or `localhost` if it cannot be read.
 pub fn hostname() -> String {
     ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()

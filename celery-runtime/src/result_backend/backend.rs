@@ -7,24 +7,24 @@ use super::error::ResultBackendError;
 #[cfg(feature = "redis")]
 use super::redis_url::RedisUrl;
 
-/// Where the worker puts states and results of tasks, unless they ignore their result. It must be the backend of the
-/// programs that wait for them.
+/// The place where the worker stores states and results of tasks, unless a task ignores its result. It must be the
+/// backend of the programs that wait for the results.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ResultBackend {
-    /// Nowhere, Celery's default: `disabled://`.
+    /// No backend, Celery's default: `disabled://`.
     #[default]
     None,
     /// Redis, under Celery's keys; also counts chords together with Python workers.
     #[cfg(feature = "redis")]
     Redis(RedisUrl),
-    /// A message to the caller's reply queue. Like Celery's, this one knows no chords.
+    /// A message to the caller's reply queue. Like Celery's, this backend does not support chords.
     Rpc,
 }
 
 impl FromStr for ResultBackend {
     type Err = ResultBackendError;
 
-    /// Reads what Celery reads: a URL, or the scheme alone. Empty is none.
+    /// Reads the same texts as Celery: a URL, or the scheme alone. An empty text means no backend.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let scheme = text.split_once("://").map_or(text, |(scheme, _)| scheme);
         match scheme {
@@ -36,7 +36,7 @@ impl FromStr for ResultBackend {
             #[cfg(not(feature = "redis"))]
             "redis" => Err(ResultBackendError::WithoutRedis),
             other => {
-                // Without `://` it may be anything, a password included.
+                // Without `://` the text may be anything, even a password.
                 let known = text.contains("://");
                 let name = if known { other } else { "…" };
                 Err(ResultBackendError::Unknown(name.to_owned()))
@@ -46,7 +46,7 @@ impl FromStr for ResultBackend {
 }
 
 impl fmt::Display for ResultBackend {
-    /// As the banner's `results` line shows it (contract E.6), without the password.
+    /// Writes the backend as in the banner's `results` line (contract E.6), without the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("disabled://"),
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn backends_are_named_as_celery_names_them() {
+    fn backends_have_celerys_names() {
         for (text, shown) in [
             ("", "disabled://"),
             ("disabled", "disabled://"),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_what_is_supported_and_keep_the_secret() {
+    fn errors_name_what_is_supported_and_not_the_password() {
         let refused = |text: &str| text.parse::<ResultBackend>().unwrap_err().to_string();
         assert_eq!(
             refused("db+postgresql://u:secret@h/d"),

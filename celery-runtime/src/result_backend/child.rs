@@ -1,18 +1,19 @@
-//! What a task has sent, as `AsyncResult.children` shows it.
+//! The tasks and groups that a task has sent, as in `AsyncResult.children`.
 
 use celery_protocol::Value;
 
 /// A task or a group that a task has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Child {
-    /// A task by its id.
+    /// A task with its id.
     Task(String),
-    /// A group by its id, with what is in it.
+    /// A group with its id and members.
     Group(String, Vec<Child>),
 }
 
 impl Child {
-    /// `AsyncResult.as_tuple()`: id and parent, then the members of a group. What a worker sends has no parent here.
+    /// Returns `AsyncResult.as_tuple()`: id and parent, then the members of a group. Tasks that a worker sends have
+    /// no parent here.
     pub(crate) fn as_tuple(&self) -> Value {
         let (id, members) = match self {
             Self::Task(id) => (id, Value::None),
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn children_read_as_celery_stores_them() {
+    fn children_have_celerys_stored_form() {
         assert_eq!(
             to_json(&Child::Task("a".to_owned()).as_tuple()),
             r#"[["a", null], null]"#

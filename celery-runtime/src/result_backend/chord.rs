@@ -1,4 +1,5 @@
-//! Chords: a header of tasks, and a body that runs with their results. The last header task to return sends the body.
+//! Chords: a header of tasks, and a body that runs with their results. The worker whose header task returns last
+//! sends the body.
 
 use celery_protocol::{Signature, TaskMessage, Value};
 use uuid::Uuid;
@@ -13,29 +14,29 @@ pub(crate) struct Part {
     pub(crate) group: String,
     /// The task's id.
     pub(crate) id: String,
-    /// Its place in the header.
+    /// The task's position in the header.
     pub(crate) index: Option<i64>,
-    /// What is sent when all have returned.
+    /// The task to send when all have returned.
     pub(crate) body: Signature,
 }
 
-/// What the last return of a chord asks for.
+/// The action that the last return of a chord requires.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Join {
-    /// Send the body with these results while the claim is held, then release it.
+    /// Send the body with these results while the claim is held, then release the claim.
     Complete {
-        /// What to send.
+        /// The task to send.
         body: Signature,
         /// The results in the order of the header.
         results: Value,
-        /// Nobody else sends the body meanwhile.
+        /// The claim that keeps other workers from sending the body.
         claim: Claim,
     },
-    /// The body fails, because a task of the header has.
+    /// Fail the body, because a task of the header has failed.
     Broken(Broken),
 }
 
-/// The right to send a chord's body, for a while: `<group>.c`.
+/// The temporary right to send a chord's body: `<group>.c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) group: String,
@@ -48,9 +49,9 @@ pub(crate) struct Broken {
     /// The header's id.
     pub(crate) group: String,
     pub(crate) body: Signature,
-    /// What the body fails with: a `ChordError`.
+    /// The exception that the body fails with: a `ChordError`.
     pub(crate) error: Exception,
-    /// What the task of the header failed with, as it was stored.
+    /// The stored exception of the header task that failed.
     pub(crate) cause: Option<Value>,
 }
 
@@ -58,12 +59,12 @@ pub(crate) struct Broken {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Failed {
     pub(crate) id: String,
-    /// To be sent with this id.
+    /// The errbacks to call with this id.
     pub(crate) errbacks: Vec<Signature>,
 }
 
 impl Part {
-    /// Of a message whose task belongs to a chord; a chord without group cannot be counted.
+    /// Returns the part for a message whose task belongs to a chord; a chord without a group cannot be counted.
     pub(crate) fn of(message: &TaskMessage) -> Option<Self> {
         Some(Self {
             group: not_empty(message.group.clone())?,
@@ -73,7 +74,7 @@ impl Part {
         })
     }
 
-    /// Of a step of a chain that will not run.
+    /// Returns the part for a step of a chain that will not run.
     pub(crate) fn of_step(step: &Signature) -> Option<Self> {
         let text = |name| step.option(name).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
@@ -84,13 +85,13 @@ impl Part {
         })
     }
 
-    /// The place in the header as Celery writes it.
+    /// Returns the position in the header as Celery writes it.
     pub(crate) fn score(&self) -> String {
         self.index
             .map_or_else(|| "+inf".to_owned(), |index| index.to_string())
     }
 
-    /// What Celery keeps of the return: `[1, id, state, result]`.
+    /// Returns the entry that Celery stores for the return: `[1, id, state, result]`.
     pub(crate) fn stored(&self, state: &str, result: &Value) -> Value {
         Value::List(vec![
             Value::from(1),
@@ -100,17 +101,17 @@ impl Part {
         ])
     }
 
-    /// The results of all parts, or how the chord is broken.
+    /// Returns the results of all parts, or the reason why the chord is broken.
     pub(crate) fn unpack(parts: Vec<Value>) -> Result<Value, (String, Option<Value>)> {
         let results = parts.into_iter().map(|part| match part {
             Value::List(fields) => <[Value; 4]>::try_from(fields).map_err(|_| {
                 (
-                    "Join error: a part of the header has no four fields".to_owned(),
+                    "Join error: a part of the header does not have four fields".to_owned(),
                     None,
                 )
             }),
             other => Err((
-                format!("Join error: {} is no part of a header", other.py_repr()),
+                format!("Join error: {} is not a part of a header", other.py_repr()),
                 None,
             )),
         });
@@ -135,7 +136,7 @@ impl Part {
 }
 
 impl Broken {
-    /// With a `ChordError` of this text.
+    /// Builds a failed body with a `ChordError` of this text.
     pub(crate) fn new(group: &str, body: &Signature, message: String, cause: Option<Value>) -> Self {
         Self {
             group: group.to_owned(),
@@ -145,8 +146,8 @@ impl Broken {
         }
     }
 
-    /// The tasks that fail: the body, which gets an id if it lacks one, or where the body is a group each of its tasks
-    /// and the group (`celery/backends/base.py: chord_error_from_stack`).
+    /// Returns the tasks that fail: the body, which gets an id if it lacks one, or, if the body is a group, each of
+    /// its tasks and the group (`celery/backends/base.py: chord_error_from_stack`).
     pub(crate) fn failed(&self) -> Vec<Failed> {
         if self.body.subtask_type() == Some("group") {
             let own = errbacks_of(&self.body);
@@ -175,7 +176,8 @@ impl Broken {
         }]
     }
 
-    /// What is stored for them: the tasks of a group fail with what has happened, a body with the `ChordError`.
+    /// Returns the result to store for them: the tasks of a group fail with the original exception, any other body
+    /// with the `ChordError`.
     pub(crate) fn result(&self) -> Value {
         match &self.cause {
             Some(cause) if self.body.subtask_type() == Some("group") => cause.clone(),
@@ -184,7 +186,7 @@ impl Broken {
     }
 }
 
-/// The id of a signature's result, and the errbacks that are linked to it: a chord's are its body's.
+/// Returns the id of a signature's result and the errbacks linked to it; those of a chord are its body's.
 fn result_of(signature: &Signature) -> (Option<String>, Vec<Signature>) {
     let (mut current, mut errbacks) = (signature.clone(), Vec::new());
     while current.subtask_type() == Some("chord")
@@ -205,7 +207,7 @@ fn result_of(signature: &Signature) -> (Option<String>, Vec<Signature>) {
     (task_id(&current), errbacks)
 }
 
-/// The tasks of a group or a chain.
+/// Returns the tasks of a group or a chain.
 fn members(signature: &Signature) -> Vec<Signature> {
     let members = signature
         .kwarg("tasks")

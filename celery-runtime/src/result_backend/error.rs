@@ -1,31 +1,34 @@
-//! Why a text does not name a result backend.
+//! Errors in the URL of a result backend.
 
-/// Why a text names no result backend. Never contains the text itself, which may hold a password.
+/// The reason why a text is not a valid result backend. It never contains the text itself, which may hold a
+/// password.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ResultBackendError {
-    /// A backend that Celery has and this worker has not.
+    /// The backend exists in Celery but not in this worker.
     #[error(
         "the result backend `{0}` is not supported; only redis://[:password@]host[:port]/db, rpc:// and disabled:// are"
     )]
     Unknown(String),
-    /// Redis was left out of this build.
+    /// This build does not include Redis.
     #[error(
         "this program was built without Redis as a result backend (cargo feature `redis` of celery-runtime)"
     )]
     WithoutRedis,
-    /// TLS to Redis.
+    /// The URL asks for TLS to Redis.
     #[error("TLS to Redis (rediss://, ssl_… options) is not supported by the result backend; write redis://")]
     Tls,
-    /// The port is no number from 1 to 65535.
+    /// The port is not a number from 1 to 65535.
     #[error("the port in the result backend's URL is not a number from 1 to 65535")]
     Port,
-    /// The database is no number.
-    #[error("the database in the result backend's URL is not a number from 0; write redis://host:6379/0")]
+    /// The database is not a number.
+    #[error(
+        "the database in the result backend's URL is not a number of at least 0; write redis://host:6379/0"
+    )]
     Database,
-    /// A percent escape that is not UTF-8 when decoded.
-    #[error("the {0} in the result backend's URL is not UTF-8 once its percent escapes are decoded")]
+    /// The percent escapes of a part do not decode to valid UTF-8.
+    #[error("the {0} in the result backend's URL is not valid UTF-8 after decoding its percent escapes")]
     Escape(&'static str),
-    /// An opening bracket of an IPv6 address without its closing one.
+    /// The opening bracket of an IPv6 address has no closing bracket.
     #[error("the host in the result backend's URL has an opening bracket without a closing one")]
     Host,
 }

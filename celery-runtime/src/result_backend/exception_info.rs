@@ -1,10 +1,10 @@
-//! Exceptions as results: Celery's `prepare_exception` and its way back.
+//! Exceptions as results: Celery's `prepare_exception` and its inverse.
 
 use celery_protocol::{Dict, Value};
 
 use crate::task::exception::Exception;
 
-/// Python's own exceptions, those that end a program left out.
+/// Python's own exceptions, except those that end a program.
 const BUILTINS: &[&str] = &[
     "ArithmeticError",
     "AssertionError",
@@ -66,7 +66,7 @@ const BUILTINS: &[&str] = &[
     "ZeroDivisionError",
 ];
 
-/// Exceptions that Celery takes from its process pool.
+/// Exceptions from the package of Celery's process pool.
 const BILLIARD: &[&str] = &[
     "SoftTimeLimitExceeded",
     "Terminated",
@@ -74,8 +74,9 @@ const BILLIARD: &[&str] = &[
     "WorkerLostError",
 ];
 
-/// The module and the name of a class. `package.module.Class` says where it is; of a bare name that is neither
-/// Python's nor the pool's, the module is that in which Celery's clients make up a class they do not know.
+/// Returns the module and the name of a class. `package.module.Class` contains its module; for a bare name that is
+/// neither Python's nor the pool's, it is the module in which Celery's clients create classes that they do not
+/// know.
 fn class(kind: &str) -> (&str, &str) {
     if let Some(class) = kind.rsplit_once('.') {
         class
@@ -88,7 +89,7 @@ fn class(kind: &str) -> (&str, &str) {
     }
 }
 
-/// The result of a task that ended with this exception.
+/// Returns the result of a task that ended with this exception.
 pub(crate) fn stored(exception: &Exception) -> Value {
     let (module, name) = class(&exception.kind);
     Value::Dict(Dict::from_iter([
@@ -98,8 +99,8 @@ pub(crate) fn stored(exception: &Exception) -> Value {
     ]))
 }
 
-/// A traceback in Python's form, one frame long, so that Python's tools can read it: `task_remote_tracebacks` has
-/// `tblib` parse the text, and it fails without a frame.
+/// Returns a traceback in Python's form with a single frame, so that Python's tools can read it: for
+/// `task_remote_tracebacks`, `tblib` parses the text and fails if there is no frame.
 pub(crate) fn traceback(task: &str, exception: &Exception) -> String {
     let (module, name) = class(&exception.kind);
     let class = match module {
@@ -107,7 +108,7 @@ pub(crate) fn traceback(task: &str, exception: &Exception) -> String {
         module => format!("{module}.{name}"),
     };
     let message = match name {
-        // They have a text of their own.
+        // These have their own text.
         "SoftTimeLimitExceeded" | "TimeLimitExceeded" => {
             name.to_owned() + &Value::Tuple(exception.args.clone()).py_repr()
         }
@@ -120,7 +121,7 @@ pub(crate) fn traceback(task: &str, exception: &Exception) -> String {
     )
 }
 
-/// Python's `repr` of a stored exception, as it would be made again from `stored`.
+/// Returns Python's `repr` of a stored exception, as it would be rebuilt from `stored`.
 pub(crate) fn repr(stored: &Value) -> String {
     let Some(info) = stored.as_dict() else {
         return stored.py_repr();
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_are_found_where_python_has_them() {
+    fn classes_have_pythons_modules() {
         let info = |kind: &str, args| json::to_json(&stored(&Exception::with_args(kind, args)));
         assert_eq!(
             info("ValueError", vec![Value::from("boom"), Value::from(2)]),
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn tracebacks_end_as_pythons_do() {
+    fn tracebacks_end_like_pythons() {
         let last = |kind: &str, message: &str| {
             let text = traceback("demo.fail", &Exception::new(kind, message));
             let mut lines = text.lines();

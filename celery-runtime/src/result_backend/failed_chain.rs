@@ -1,4 +1,4 @@
-//! What fails along with a step of a chain.
+//! The tasks that fail along with a step of a chain.
 
 use std::collections::VecDeque;
 
@@ -7,16 +7,17 @@ use celery_protocol::{Signature, Value};
 use super::chord::{Part, not_empty};
 use super::meta::Identity;
 
-/// A step of a chain that fails because one before it has.
+/// A step of a chain that fails because an earlier step has failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Step {
-    /// `None`: it has no result of its own.
+    /// The task; `None` if the step has no result of its own.
     pub(crate) task: Option<Identity>,
-    /// Where it belongs to a chord's header.
+    /// The part, if the step belongs to a chord's header.
     pub(crate) part: Option<Part>,
 }
 
-/// The steps of a chain that fail with it, a chord's body among them (`celery/backends/base.py: _fail_chain`).
+/// Returns the steps of a chain that fail with it, including a chord's body (`celery/backends/base.py:
+/// _fail_chain`).
 pub(crate) fn steps(chain: &[Signature]) -> Vec<Step> {
     let mut left: VecDeque<Signature> = chain.iter().cloned().collect();
     let mut steps = Vec::new();

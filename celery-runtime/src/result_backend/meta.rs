@@ -1,4 +1,4 @@
-//! What stands under a task's id: Celery's result meta (`celery/backends/base.py: _get_result_meta`).
+//! The value stored for a task's id: Celery's result meta (`celery/backends/base.py: _get_result_meta`).
 
 use celery_protocol::{Dict, Incoming, IsoTime, TaskMessage, Value, json};
 use jiff::Timestamp;
@@ -8,20 +8,20 @@ use super::child::Child;
 /// The states that a worker stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// It runs, and is registered with `track_started`.
+    /// The task runs, and is registered with `track_started`.
     Started,
-    /// It will run again.
+    /// The task will run again.
     Retry,
-    /// It has a result.
+    /// The task has a result.
     Success,
-    /// It has failed.
+    /// The task has failed.
     Failure,
-    /// It will not run.
+    /// The task will not run.
     Revoked,
 }
 
 impl State {
-    /// Celery's name of the state.
+    /// Returns Celery's name of the state.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Started => "STARTED",
@@ -32,24 +32,24 @@ impl State {
         }
     }
 
-    /// Whether nothing follows it: `READY_STATES`.
+    /// Returns whether no other state follows: `READY_STATES`.
     pub(crate) fn is_final(self) -> bool {
         matches!(self, Self::Success | Self::Failure | Self::Revoked)
     }
 }
 
-/// What a task has come to.
+/// The state and result of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Meta {
     pub(crate) state: State,
-    /// The result; of an exception what [`super::exception_info`] makes of it.
+    /// The result; for an exception, the value from [`super::exception_info`].
     pub(crate) result: Value,
     pub(crate) traceback: Option<String>,
     pub(crate) children: Vec<Child>,
     pub(crate) task: Identity,
 }
 
-/// Whose result it is and where it belongs.
+/// The task that a result belongs to, with its context.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Identity {
     pub(crate) id: String,
@@ -57,12 +57,12 @@ pub(crate) struct Identity {
     pub(crate) parent: Option<String>,
     /// The caller's reply queue, for `rpc://`.
     pub(crate) reply_to: Option<String>,
-    /// What the caller knows it by, for `rpc://`; mostly the id.
+    /// The caller's id for the reply, for `rpc://`; usually the task id.
     pub(crate) correlation_id: Option<String>,
 }
 
 impl Identity {
-    /// Of a received task.
+    /// Returns the identity of a received task.
     pub(crate) fn of(message: &TaskMessage) -> Self {
         Self {
             id: message.id.clone(),
@@ -73,7 +73,7 @@ impl Identity {
         }
     }
 
-    /// Of a message of which no more is known; `None` if it has no id.
+    /// Returns the identity of a message that was not decoded, or `None` if it has no id.
     pub(crate) fn named(message: &Incoming) -> Option<Self> {
         let properties = &message.message().properties;
         Some(Self {
@@ -86,7 +86,7 @@ impl Identity {
 }
 
 impl Meta {
-    /// The text that is stored and sent. `now` is when the task was done.
+    /// Returns the text to store and send. `now` is when the task finished.
     pub(crate) fn to_json(&self, now: Timestamp) -> String {
         let date_done = self.state.is_final().then(|| IsoTime::from(now).isoformat());
         let children = self.children.iter().map(Child::as_tuple).collect();
@@ -124,9 +124,9 @@ mod tests {
         }
     }
 
-    /// The texts are what a Celery 5.7 worker stored, with other ids.
+    /// Compares with texts that a Celery 5.7 worker stored, with other ids.
     #[test]
-    fn reads_as_celery_writes_it() {
+    fn json_equals_celerys() {
         let now = "2026-11-23T19:49:16.983262Z".parse().unwrap();
         assert_eq!(
             meta(State::Success).to_json(now),

@@ -1,5 +1,5 @@
-//! What is stored for what happened to a task: states and results as Celery's worker chooses them
-//! (`celery/app/trace.py`, `celery/worker/request.py`).
+//! States and results to store for a task, as Celery's worker chooses them (`celery/app/trace.py`,
+//! `celery/worker/request.py`).
 
 use celery_protocol::{Dict, TaskMessage, Value};
 
@@ -18,7 +18,8 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Of a run that has ended; `None` where Celery leaves no trace: `Ignore`, and `Reject` that requeues.
+    /// Returns the record of a run that has ended, or `None` if Celery leaves no trace: for `Ignore`, and for a
+    /// `Reject` that requeues.
     pub(crate) fn of(task: &str, outcome: &Outcome) -> Option<Self> {
         Some(match outcome {
             Outcome::Succeeded(result) => Self {
@@ -51,7 +52,7 @@ impl Record {
         })
     }
 
-    /// Of a task that failed with this exception.
+    /// Returns the record of a task that failed with this exception.
     pub(crate) fn failed(task: &str, exception: &Exception) -> Self {
         Self {
             state: State::Failure,
@@ -60,7 +61,7 @@ impl Record {
         }
     }
 
-    /// Of a task that is not registered.
+    /// Returns the record of a task that is not registered.
     pub(crate) fn unregistered(task: &str) -> Self {
         Self {
             state: State::Failure,
@@ -69,7 +70,8 @@ impl Record {
         }
     }
 
-    /// Of a task that will run again. The result is why, the traceback that of the `Retry`.
+    /// Returns the record of a task that will run again. The result is the reason, the traceback that of the
+    /// `Retry`.
     fn retried(task: &str, when: When, exception: Option<&Exception>) -> Self {
         let message = match exception {
             Some(exception) => format!("Retry {when}: {exception}"),
@@ -82,7 +84,7 @@ impl Record {
         }
     }
 
-    /// Of a task that was not run, or was ended: `expired`, `revoked`, `terminated`.
+    /// Returns the record of a task that was not run, or was terminated: `expired`, `revoked`, `terminated`.
     pub(crate) fn revoked(reason: &str) -> Self {
         Self {
             state: State::Revoked,
@@ -91,7 +93,7 @@ impl Record {
         }
     }
 
-    /// Of a run that begins, here.
+    /// Returns the record of a run that begins in this process.
     pub(crate) fn started(nodename: &str) -> Self {
         let result = Dict::from_iter([
             ("pid", Value::from(i64::from(std::process::id()))),
@@ -104,8 +106,8 @@ impl Record {
         }
     }
 
-    /// Whether it is stored at all: the message's `ignore_result` goes before the task's, and of a task whose results
-    /// are ignored failures may be kept all the same.
+    /// Returns whether the record is stored at all: the message's `ignore_result` takes precedence over the task's,
+    /// and failures of a task whose results are ignored may be stored nevertheless.
     pub(crate) fn is_wanted(&self, message: &TaskMessage, options: &TaskOptions) -> bool {
         let ignored = message.ignore_result.unwrap_or(options.ignore_result);
         match self.state {
@@ -117,7 +119,7 @@ impl Record {
     }
 }
 
-/// A time limit as Python passes it: whole seconds are an integer.
+/// Returns a time limit as Python passes it: whole seconds are an integer.
 fn seconds(limit: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
     if limit.fract() == 0.0 && limit.abs() < 9e15 {
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_decides_before_the_task_what_is_ignored() {
+    fn the_messages_ignore_result_takes_precedence_over_the_tasks() {
         let sender = Sender {
             origin: "gen1@host".to_owned(),
             reply_to: "r".to_owned(),

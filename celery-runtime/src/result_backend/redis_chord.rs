@@ -1,6 +1,7 @@
 //! Counting chords in Redis together with Python workers, under Celery's keys (`celery/backends/redis.py:
-//! on_chord_part_return`): `<group>.j` holds the returned parts by their place, `.d` who has returned, `.s` the size
-//! of the header, `.t` what is added to it, and `.c` who sends the body, or that it was sent.
+//! on_chord_part_return`): `<group>.j` holds the returned parts by position, `.d` the tasks that have returned,
+//! `.s` the size of the header, `.t` the number to add to it, and `.c` the worker that sends the body, or the mark
+//! that it was sent.
 
 use std::time::{Duration, Instant};
 
@@ -14,25 +15,25 @@ use uuid::Uuid;
 use super::chord::{Broken, Claim, Join, Part};
 use super::redis_results::{EXPIRES, RedisResults, WrongType};
 
-/// How long the body of a complete chord is one worker's to prepare: Celery's `result_chord_join_timeout` of 3 s,
-/// twice.
+/// Seconds for which one worker holds the claim on a complete chord to prepare its body: twice Celery's
+/// `result_chord_join_timeout` of 3 s.
 const CLAIM: u64 = 6;
 
-/// How long it is its to send, from then on.
+/// Seconds for which the worker then holds the claim to send the body.
 const SENDING: u64 = 21;
 
-/// How long late duplicates are recognised after the body was sent.
+/// Seconds for which late duplicates are recognised after the body was sent.
 const DONE: u64 = 300;
 
-/// How long the results of a nested header may be on their way.
+/// Longest wait for the results of a nested header.
 const JOIN: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How long to leave a complete chord to the worker that has claimed it before looking whether it is gone.
+/// How long to leave a complete chord to the worker that has claimed it before checking again.
 const CLAIMED: Duration = Duration::from_millis(500);
 
-/// Counts a part, once, however often its task runs. 1 where that makes the chord complete and this worker the one to
-/// send the body, which is also the answer when the same question is asked twice; 2 where another has the claim.
+/// Counts a part, only once, however often its task runs. Returns 1 if that completes the chord and this worker is
+/// to send the body, which is also the answer if the script runs twice; 2 if another worker has the claim.
 const RETURNED: &str = "
 local j, t, s, d, g, c = unpack(KEYS)
 local member, part, score, keep, token, hold = unpack(ARGV)
@@ -50,7 +51,7 @@ if redis.call('SET', c, token, 'NX', 'EX', hold) then return 1 end
 return 2
 ";
 
-/// Renews the claim, or takes it anew where it ran out with the chord still there.
+/// Renews the claim, or takes it again if it has expired while the chord still exists.
 const EXTEND: &str = "
 local c, s = unpack(KEYS)
 local token, hold = unpack(ARGV)
@@ -59,7 +60,7 @@ if redis.call('EXISTS', s) == 1 and redis.call('SET', c, token, 'NX', 'EX', hold
 return 0
 ";
 
-/// Clears the chord away, if it is still this worker's.
+/// Deletes the chord, if this worker still has the claim.
 const SENT: &str = "
 local c, j, t, s, d = unpack(KEYS)
 local token, done = unpack(ARGV)
@@ -70,16 +71,17 @@ return 1
 ";
 
 impl RedisResults {
-    /// A chord is about to be sent whose header has so many ends. What an earlier run of it left behind is forgotten.
+    /// Stores the number of ends of a header before its chord is sent. Anything left from an earlier run of it is
+    /// deleted.
     pub(crate) async fn chord_size(&self, group: &str, size: usize) {
         let mut commands = redis::pipe();
         commands.del(group_key(group, "c")).ignore();
         commands.set_ex(group_key(group, "s"), size, EXPIRES).ignore();
-        // Both take the place of whatever stands there.
+        // Both replace any value under the keys.
         let _: Result<(), WrongType> = self.ask(&commands).await;
     }
 
-    /// Counts a part of a chord's header; what is to be done when it was the last.
+    /// Counts a part of a chord's header, and returns the action to take if it was the last one.
     pub(crate) async fn returned(&self, part: &Part, state: &str, result: &Value) -> Option<Join> {
         let claim = Claim {
             group: part.group.clone(),
@@ -121,8 +123,8 @@ impl RedisResults {
             claim.token.clone(),
             CLAIM.to_string(),
         ];
-        // A part that was counted before comes again: the worker that it came from, and that has the claim, may be
-        // dead. Celery leaves it at that, and the chord may never go on.
+        // A part that was counted before arrives again: the worker that it came from, and that has the claim, may
+        // be dead. Celery stops here, and the chord may never continue.
         loop {
             match self.eval::<u8>(RETURNED, &keys, &arguments).await? {
                 0 => return Ok(false),
@@ -132,7 +134,8 @@ impl RedisResults {
         }
     }
 
-    /// The results of a complete header. Of a header with groups inside the structure was stored when it was sent.
+    /// Returns the results of a complete header. If the header contains groups, its structure was stored when it
+    /// was sent.
     async fn join(&self, group: &str) -> Result<Value, (String, Option<Value>)> {
         if let Some(saved) = self.get(&group_key(group, "")).await
             && let Some(header) = saved.as_dict().and_then(|saved| saved.get("result"))
@@ -152,7 +155,7 @@ impl RedisResults {
         Part::unpack(parts.map_err(|error| (format!("Join error: {}", error.py_repr()), None))?)
     }
 
-    /// The results of a stored `GroupResult.as_tuple()`, group by group.
+    /// Returns the results of a stored `GroupResult.as_tuple()`, group by group.
     fn nested<'a>(
         &'a self,
         node: &'a Value,
@@ -161,7 +164,7 @@ impl RedisResults {
         async move {
             let broken = || {
                 (
-                    "Join error: ValueError('the stored header is none')".to_owned(),
+                    "Join error: ValueError('the stored header is not valid')".to_owned(),
                     None,
                 )
             };
@@ -181,7 +184,7 @@ impl RedisResults {
         .boxed()
     }
 
-    /// The result of a task that has returned, or will in a moment.
+    /// Returns the result of a task that has returned, or will in a moment.
     async fn result(&self, id: &str, until: Instant) -> Result<Value, (String, Option<Value>)> {
         loop {
             if let Some(Value::Dict(mut meta)) = self.ready(id).await {
@@ -200,31 +203,35 @@ impl RedisResults {
         }
     }
 
-    /// Whether the body is still this worker's to send; then it is for as long as sending may take.
+    /// Returns whether this worker may still send the body, and extends the claim for as long as sending may take.
     pub(crate) async fn extend(&self, claim: &Claim) -> bool {
         let keys = ["c", "s"].map(|key| group_key(&claim.group, key));
         let arguments = [claim.token.clone(), SENDING.to_string()];
         let extended = self.eval(EXTEND, &keys, &arguments).await.unwrap_or(false);
         if !extended {
-            tracing::warn!("the body of chord {} is another worker's to send", claim.group);
+            tracing::warn!("another worker sends the body of chord {}", claim.group);
         }
         extended
     }
 
-    /// The body was sent: nobody shall send it again.
+    /// Records that the body was sent, so that no worker sends it again.
     pub(crate) async fn sent(&self, claim: &Claim) {
         let keys = ["c", "j", "t", "s", "d"].map(|key| group_key(&claim.group, key));
         let arguments = [claim.token.clone(), DONE.to_string()];
         if !self.eval(SENT, &keys, &arguments).await.unwrap_or(false) {
-            tracing::warn!("what was counted for chord {} is left to expire", claim.group);
+            tracing::warn!(
+                "the keys of chord {} were not deleted and are left to expire",
+                claim.group
+            );
         }
     }
 
-    /// The body has failed: a header task that comes late shall not fail it again. The parts stay, as in Celery.
+    /// Records that the body has failed, so that a late header task does not fail it again. The parts stay, as in
+    /// Celery.
     pub(crate) async fn broken(&self, group: &str) {
         let mut commands = redis::pipe();
         commands.del(group_key(group, "s")).ignore();
-        // Whatever stands there is deleted.
+        // A value of any kind is deleted.
         let _: Result<(), WrongType> = self.ask(&commands).await;
     }
 
@@ -246,7 +253,7 @@ impl RedisResults {
     }
 }
 
-/// Celery's key for what is kept of a group.
+/// Returns Celery's key for a part of a group's data.
 fn group_key(group: &str, part: &str) -> String {
     let dot = if part.is_empty() { "" } else { "." };
     format!("celery-taskset-meta-{group}{dot}{part}")

@@ -12,32 +12,33 @@ use redis::{Client, FromRedisValue, Pipeline, RedisError, RedisResult};
 use super::redis_url::RedisUrl;
 use crate::persistence::Persistence;
 
-/// How long connecting and each answer may take.
+/// Limits for connecting and for each answer.
 const CONNECT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// For one attempt at a whole operation.
+/// Limit for one attempt at a whole operation.
 const DEADLINE: Duration = Duration::from_secs(6);
 
-/// How long sent bytes may stay unacknowledged before a connection counts as dead.
+/// Limit for the acknowledgement of sent bytes, after which a connection counts as dead.
 const DEAD_PEER: Duration = Duration::from_secs(3);
 
-/// How long results are kept: Celery's `result_expires`, one day.
+/// Seconds for which results are kept: Celery's `result_expires`, one day.
 pub(super) const EXPIRES: u64 = 86_400;
 
-/// A Redis that is asked until it answers: whoever does not want to wait any longer drops the future.
+/// A Redis connection that repeats each request until it is answered. A caller that does not want to wait any
+/// longer drops the future.
 pub(crate) struct RedisResults {
     url: RedisUrl,
     connection: OnceLock<ConnectionManager>,
     persistence: Persistence,
 }
 
-/// The server has an answer that will not change: what stands under the key is not Celery's.
+/// An answer that will not change: the value under the key is not Celery's.
 #[derive(Debug, thiserror::Error)]
-#[error("Redis has something else under the key")]
+#[error("the key in Redis holds a value of another kind")]
 pub(super) struct WrongType(#[source] RedisError);
 
-/// Why one attempt has brought no answer.
+/// The reason why one attempt got no answer.
 #[derive(Debug, thiserror::Error)]
 enum NoAnswer {
     #[error(transparent)]
@@ -47,7 +48,7 @@ enum NoAnswer {
 }
 
 impl RedisResults {
-    /// Connects on first use.
+    /// Creates the client, which connects on first use.
     pub(crate) fn new(url: RedisUrl) -> Self {
         Self {
             persistence: Persistence::new(
@@ -60,8 +61,8 @@ impl RedisResults {
         }
     }
 
-    /// Stores what a task has come to and tells who waits for it. A success stands: whatever comes after it, such as
-    /// from a lost worker's second run, is dropped.
+    /// Stores the state and result of a task and notifies the clients that wait for it. A success is never
+    /// overwritten: anything later, for example from the second run of a lost worker's task, is dropped.
     pub(crate) async fn store(&self, id: &str, meta: &str) {
         if self.status(id).await.as_deref() == Some("SUCCESS") {
             return;
@@ -79,21 +80,21 @@ impl RedisResults {
         }
     }
 
-    /// The state that is stored for a task.
+    /// Returns the state that is stored for a task.
     pub(super) async fn status(&self, id: &str) -> Option<String> {
         let meta = self.get(&task_key(id)).await?;
         let status = meta.as_dict()?.get("status")?.as_str()?.to_owned();
         Some(status)
     }
 
-    /// What is stored for a task, once it is final.
+    /// Returns the value that is stored for a task, once its state is final.
     pub(super) async fn ready(&self, id: &str) -> Option<Value> {
         let meta = self.get(&task_key(id)).await?;
         let status = meta.as_dict()?.get("status")?.as_str()?;
         matches!(status, "SUCCESS" | "FAILURE" | "REVOKED").then_some(meta)
     }
 
-    /// The value of a key; `None` where there is none that Celery could have written.
+    /// Returns the value of a key, or `None` if there is none that Celery could have written.
     pub(super) async fn get(&self, key: &str) -> Option<Value> {
         let mut commands = redis::pipe();
         commands.get(key);
@@ -101,12 +102,12 @@ impl RedisResults {
         json::parse(&found?).ok()
     }
 
-    /// Asks until there is an answer.
+    /// Repeats the request until there is an answer.
     pub(super) async fn ask<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, WrongType> {
         let attempt = || async {
             let asked = async { commands.query_async(&mut self.connection()?).await };
             match tokio::time::timeout(DEADLINE, asked).await {
-                // An answer, even one that will not change.
+                // This is an answer, although one that will not change.
                 Ok(Err(error)) if is_wrong_type(&error) => Ok(Err(WrongType(error))),
                 Ok(Err(error)) => Err(NoAnswer::Redis(error)),
                 Ok(Ok(answer)) => Ok(Ok(answer)),
@@ -127,14 +128,14 @@ impl RedisResults {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER))
-            // Whoever asks tries again.
+            // The caller retries.
             .set_number_of_retries(0);
         let connection = ConnectionManager::new_lazy_with_config(client, config)?;
         Ok(self.connection.get_or_init(|| connection).clone())
     }
 }
 
-/// Older servers tell it only in the text of a script's error.
+/// Returns whether the error is `WRONGTYPE`. For an error in a script, older servers mention it only in the text.
 fn is_wrong_type(error: &RedisError) -> bool {
     error.code() == Some("WRONGTYPE") || error.to_string().contains("WRONGTYPE")
 }

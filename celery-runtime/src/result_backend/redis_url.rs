@@ -12,8 +12,9 @@ use super::error::ResultBackendError;
 
 const PORT: u16 = 6379;
 
-/// `redis://[user][:password]@host[:port]/db`; without a host `localhost`, without a database 0. Of Python's options
-/// in the query only `db` counts: calls have deadlines of their own here. `Display` and `Debug` mask the password.
+/// A URL `redis://[user][:password]@host[:port]/db`; the default host is `localhost`, the default database 0. Of
+/// Python's options in the query, only `db` is used: calls have their own deadlines here. `Display` and `Debug`
+/// mask the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl {
     host: String,
@@ -26,7 +27,7 @@ pub struct RedisUrl {
 }
 
 impl RedisUrl {
-    /// What to dial.
+    /// Returns the address to dial and the login.
     pub(super) fn connection_info(&self, tcp: TcpSettings) -> RedisResult<ConnectionInfo> {
         let mut settings = RedisConnectionInfo::default().set_db(self.database);
         if let Some(user) = &self.user {
@@ -35,7 +36,7 @@ impl RedisUrl {
         if let Some(password) = &self.password {
             settings = settings.set_password(password);
         } else if self.user.is_some() {
-            // As redis-py logs in.
+            // redis-py logs in like this.
             settings = settings.set_password("");
         }
         let address = ConnectionAddr::Tcp(self.host.clone(), self.port.unwrap_or(PORT));
@@ -100,7 +101,7 @@ fn number_of_port(text: &str) -> Result<u16, ResultBackendError> {
         .ok_or(ResultBackendError::Port)
 }
 
-/// Python strips slashes only where there is something to read.
+/// Parses the database. Python strips slashes only if there is something to read.
 fn number_of_database(text: &str) -> Result<i64, ResultBackendError> {
     if text.is_empty() {
         return Ok(0);
@@ -152,8 +153,8 @@ impl fmt::Debug for RedisUrl {
 mod tests {
     use super::*;
 
-    /// Text, what is shown, host, port, database, user, password: as `app.backend.connparams` and `as_uri()` have
-    /// them in Celery 5.7 (which shows no host where none is given, and escapes the colons of an IPv6 address).
+    /// Compares text, shown form, host, port, database, user and password with `app.backend.connparams` and
+    /// `as_uri()` in Celery 5.7 (which shows no host if none is given, and escapes the colons of an IPv6 address).
     #[test]
     fn reads_what_celery_reads() {
         for (text, shown, host, port, database, user, password) in [
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_the_part() {
+    fn errors_name_the_part() {
         let refused = |text: &str| text.parse::<RedisUrl>().unwrap_err();
         for text in [
             "redis://h/abc",
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_goes_to_the_server_only() {
+    fn the_password_is_sent_only_to_the_server() {
         let url: RedisUrl = "redis://u:secret@h/3".parse().unwrap();
         assert!(!format!("{url} {url:?}").contains("secret"));
         let info = url.connection_info(TcpSettings::default()).unwrap();

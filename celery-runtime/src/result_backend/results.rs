@@ -1,4 +1,4 @@
-//! The open result backend: what the worker makes known of a task that starts, ends or is revoked.
+//! The open result backend: reports tasks that start, end or are revoked.
 
 use celery_protocol::{Incoming, Signature, TaskMessage, Value};
 use jiff::Timestamp;
@@ -17,8 +17,8 @@ use crate::task::options::TaskOptions;
 use crate::task::outcome::Outcome;
 use crate::task::request::Request;
 
-/// Where results go. Nothing here fails: what cannot be stored is tried again until it can, within the run that it
-/// belongs to, so that its message stays unacked; a cold shutdown drops both.
+/// The open result backend. Nothing here fails: anything that cannot be stored is retried until it succeeds, within
+/// the run that it belongs to, so that its message stays unacked; a cold shutdown drops both.
 pub(crate) enum Results {
     None,
     #[cfg(feature = "redis")]
@@ -31,7 +31,8 @@ pub(crate) enum Results {
     expect(unused_variables, reason = "chords are counted in Redis")
 )]
 impl Results {
-    /// Redis is connected to by the first result. Replies of `rpc://` go out by the worker's `publisher`.
+    /// Opens the backend. The first result connects to Redis. Replies for `rpc://` are sent by the worker's
+    /// `publisher`.
     pub(crate) fn new(backend: &ResultBackend, publisher: impl FnOnce() -> Publisher) -> Self {
         match backend {
             ResultBackend::None => Self::None,
@@ -41,7 +42,7 @@ impl Results {
         }
     }
 
-    /// A run begins on the node of this name; said for tasks with `track_started`.
+    /// Reports that a run begins on the node with this name, for tasks with `track_started`.
     pub(crate) async fn started(&self, request: &Request, options: &TaskOptions, nodename: &str) {
         if matches!(self, Self::None) || !options.track_started {
             return;
@@ -53,8 +54,8 @@ impl Results {
         }
     }
 
-    /// A run has ended, and `children` were sent because of that. What chords ask for now is to be done before the
-    /// message is acked: see [`Join`].
+    /// Reports that a run has ended, after which `children` were sent. The returned actions for chords must be
+    /// taken before the message is acked: see [`Join`].
     pub(crate) async fn ended(
         &self,
         request: &Request,
@@ -69,13 +70,14 @@ impl Results {
             return Vec::new();
         };
         if record.state == State::Retry {
-            // The retry is sent by the task itself, as Celery sees it.
+            // In Celery, the task itself sends the retry.
             children.push(Child::Task(request.id().to_owned()));
         }
         self.conclude(request.message(), options, &record, children).await
     }
 
-    /// A task will not run, or was ended: `reason` is Celery's word, `expired`, `revoked` or `terminated`.
+    /// Reports that a task will not run, or was terminated: `reason` is Celery's word, `expired`, `revoked` or
+    /// `terminated`.
     pub(crate) async fn revoked(
         &self,
         message: &TaskMessage,
@@ -89,7 +91,7 @@ impl Results {
             .await
     }
 
-    /// A message asks for a task that is not registered here. Celery looks at nothing but its id, and stores the failure
+    /// Reports a message for a task that is not registered here. Celery uses only its id, and stores the failure
     /// whether results are ignored or not (`celery/worker/consumer/consumer.py: on_unknown_task`).
     pub(crate) async fn unregistered(&self, message: &Incoming) {
         let (false, Some(task)) = (matches!(self, Self::None), Identity::named(message)) else {
@@ -99,7 +101,7 @@ impl Results {
             .await;
     }
 
-    /// Celery's order: the result, the chord that the task belongs to, the chain that fails with it
+    /// Stores the result, counts the chord part and fails the rest of the chain, in Celery's order
     /// (`celery/backends/base.py: mark_as_done`, `mark_as_failure`, `mark_as_revoked`).
     async fn conclude(
         &self,
@@ -126,7 +128,8 @@ impl Results {
         joins
     }
 
-    /// The steps of a chain fail with the one before them; that of a chord counts as returned, unless it was before.
+    /// Fails the steps of a chain along with the step before them; a step in a chord's header counts as returned,
+    /// unless it has failed before.
     async fn fail_chain(&self, chain: &[Signature], record: &Record, store: bool) -> Vec<Join> {
         let mut joins = Vec::new();
         for step in failed_chain::steps(chain) {
@@ -145,8 +148,9 @@ impl Results {
         joins
     }
 
-    /// The body of a broken chord has failed, and what would have followed it. `failed` are the tasks that fail with
-    /// it, whose errbacks were sent before; they are among the `children`, behind those of the run that broke it.
+    /// Fails the body of a broken chord and the tasks that would have followed it. `failed` are the tasks that fail
+    /// with it, whose errbacks were sent before; they are among the `children`, after those of the run that broke
+    /// the chord.
     pub(crate) async fn fail_body(
         &self,
         broken: &Broken,
@@ -177,7 +181,7 @@ impl Results {
         joins
     }
 
-    /// A chord is about to be sent, of whose header so many tasks will return.
+    /// Stores how many tasks of a header will return, before the chord is sent.
     pub(crate) async fn chord_size(&self, group: &str, size: usize) {
         #[cfg(feature = "redis")]
         if let Self::Redis(redis) = self {
@@ -185,7 +189,7 @@ impl Results {
         }
     }
 
-    /// Whether the body of a complete chord is still this worker's to send.
+    /// Returns whether this worker may still send the body of a complete chord.
     pub(crate) async fn may_send(&self, claim: &Claim) -> bool {
         match self {
             #[cfg(feature = "redis")]
@@ -194,7 +198,7 @@ impl Results {
         }
     }
 
-    /// The body of a complete chord was sent.
+    /// Records that the body of a complete chord was sent.
     pub(crate) async fn sent(&self, claim: &Claim) {
         #[cfg(feature = "redis")]
         if let Self::Redis(redis) = self {
@@ -227,7 +231,7 @@ impl Results {
         }
     }
 
-    /// Whether a failure or a revocation is stored for the task.
+    /// Returns whether a failure or a revocation is stored for the task.
     async fn has_failed(&self, id: &str) -> bool {
         match self {
             #[cfg(feature = "redis")]

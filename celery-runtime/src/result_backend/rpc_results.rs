@@ -8,7 +8,7 @@ use crate::amqp::destination::Destination;
 use crate::amqp::publisher::{PublishError, Publisher};
 use crate::persistence::Persistence;
 
-/// Replies that are sent until the broker holds them.
+/// Sends replies until the broker confirms them.
 pub(crate) struct RpcResults {
     publisher: Publisher,
     persistence: Persistence,
@@ -20,14 +20,14 @@ impl RpcResults {
             publisher,
             persistence: Persistence::new(
                 "results cannot be sent (rpc://)",
-                "messages stay unacked until they can",
-                "results are sent again (rpc://)",
+                "messages stay unacked until it succeeds",
+                "results are being sent again (rpc://)",
             ),
         }
     }
 
-    /// Sends what a task has come to to whoever waits for it. Where nobody is named there is no reply; where the
-    /// queue is gone it is dropped, as in Celery.
+    /// Sends the state and result of a task to its caller. If the message names no reply queue, nothing is sent; if
+    /// the queue no longer exists, the reply is dropped, as in Celery.
     pub(crate) async fn reply(&self, task: &Identity, meta: String) {
         let Some(reply_to) = task.reply_to.as_deref().filter(|queue| !queue.is_empty()) else {
             return;
@@ -41,7 +41,7 @@ impl RpcResults {
     }
 }
 
-/// As Celery sends it: transient, and with an empty table of headers.
+/// Builds the reply as Celery does: transient, and with an empty table of headers.
 fn message(task: &Identity, meta: String) -> Message {
     let correlation_id = task.correlation_id.as_deref().filter(|id| !id.is_empty());
     Message {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replies_are_known_by_what_the_caller_sent() {
+    fn replies_carry_the_callers_correlation_id() {
         let task = Identity {
             id: "t".to_owned(),
             correlation_id: Some("c".to_owned()),

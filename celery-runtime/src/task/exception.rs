@@ -1,26 +1,26 @@
-//! Failures in the form in which Celery's tools show them.
+//! Failures in the form that Celery's tools show.
 
 use std::any::Any;
 use std::fmt;
 
 use celery_protocol::Value;
 
-/// What a Python task would have raised.
+/// The exception that a Python task would have raised.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exception {
     /// The class name, `ValueError`.
     pub kind: String,
-    /// The arguments, Python's `exc.args`: mostly one text.
+    /// The arguments, Python's `exc.args`: usually one text.
     pub args: Vec<Value>,
 }
 
 impl Exception {
-    /// An exception with a text: `new("ValueError", "boom")` is `ValueError('boom')`.
+    /// Creates an exception with a text: `new("ValueError", "boom")` is `ValueError('boom')`.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self::with_args(kind, vec![Value::from(message.into())])
     }
 
-    /// An exception with any arguments: `with_args("TimeLimitExceeded", vec![Value::from(2)])`.
+    /// Creates an exception with any arguments: `with_args("TimeLimitExceeded", vec![Value::from(2)])`.
     pub fn with_args(kind: impl Into<String>, args: Vec<Value>) -> Self {
         Self {
             kind: kind.into(),
@@ -28,7 +28,7 @@ impl Exception {
         }
     }
 
-    /// Its text, Python's `str()` of the exception.
+    /// Returns the text, Python's `str()` of the exception.
     pub fn message(&self) -> String {
         match self.args.as_slice() {
             [] => String::new(),
@@ -39,20 +39,20 @@ impl Exception {
 }
 
 impl fmt::Display for Exception {
-    /// Python's `repr` of the exception, as in `task-failed` events and log lines (contract C.3, E.6).
+    /// Writes Python's `repr` of the exception, as in `task-failed` events and log lines (contract C.3, E.6).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let args: Vec<String> = self.args.iter().map(Value::py_repr).collect();
         write!(f, "{}({})", self.kind, args.join(", "))
     }
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it panicked without a text".to_owned())
+        .unwrap_or_else(|| "it panicked without a message".to_owned())
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exceptions_read_as_python_prints_them() {
+    fn exceptions_are_shown_as_python_prints_them() {
         let exception = Exception::new("ValueError", "it's");
         assert_eq!(exception.to_string(), r#"ValueError("it's")"#);
         assert_eq!(exception.message(), "it's");

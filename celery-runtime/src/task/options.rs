@@ -10,36 +10,37 @@ use crate::task::rate_limit::RateLimit;
 pub struct TaskOptions {
     /// The name that messages carry, `package.module.function`.
     pub name: String,
-    /// Whether the message is acked after the run (`true`), before it (`false`), or as the worker is set (`None`).
+    /// Whether the message is acked after the run (`true`), before it (`false`), or as the worker is configured
+    /// (`None`).
     pub acks_late: Option<bool>,
-    /// Whether a failure acks the message (acked late); otherwise it is rejected, for its dead-letter exchange.
+    /// Whether a failure acks the message (if acked late); otherwise it is rejected, to its dead-letter exchange.
     pub acks_on_failure: bool,
-    /// Whether the end of the hard time limit acks the message (acked late); otherwise it is delivered again.
+    /// Whether reaching the hard time limit acks the message (if acked late); otherwise it is redelivered.
     pub acks_on_timeout: bool,
-    /// Whether results are thrown away unless the message says otherwise; also what the messages say that this
-    /// worker sends for the task.
+    /// Whether results are discarded unless the message states otherwise; messages that this worker sends for the
+    /// task carry the same setting.
     pub ignore_result: bool,
-    /// Whether failures are stored even so.
+    /// Whether failures are stored even if results are ignored.
     pub store_errors_even_if_ignored: bool,
     /// Whether the state `STARTED` is stored when a run begins.
     pub track_started: bool,
-    /// How many runs may start in a time, in this worker. Messages that must wait stay unacked.
+    /// Limit on the rate of runs that start in this worker. Messages that must wait stay unacked.
     pub rate_limit: Option<RateLimit>,
-    /// After this time the run is dropped and the task fails. A message's own limit goes before.
+    /// Duration after which the run is dropped and the task fails. A limit in the message takes precedence.
     pub time_limit: Option<Duration>,
-    /// After this time [`Request::soft_time_limit`](crate::Request::soft_time_limit) is cancelled. A message's own
-    /// limit goes before.
+    /// Duration after which [`Request::soft_time_limit`](crate::Request::soft_time_limit) is cancelled. A limit in
+    /// the message takes precedence.
     pub soft_time_limit: Option<Duration>,
-    /// How often a task is retried before it fails; `None`: without end.
+    /// How often a task is retried before it fails; `None` means without limit.
     pub max_retries: Option<u32>,
-    /// How long after a retry was asked for the task runs again.
+    /// Delay before a retry, unless the retry sets its own.
     pub default_retry_delay: Duration,
-    /// Class names of exceptions that are part of the task's business: logged as `raised expected`, level INFO.
+    /// Class names of expected exceptions, which are logged as `raised expected` at level INFO.
     pub throws: Vec<String>,
 }
 
 impl TaskOptions {
-    /// A task of this name with Celery's default settings.
+    /// Returns the options of a task with this name and Celery's default settings.
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),

@@ -1,4 +1,4 @@
-//! What a task gives back, and how its run ended.
+//! The result of a task, and the outcome of its run.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,35 +8,36 @@ use jiff::Timestamp;
 
 use super::exception::Exception;
 
-/// What a task handler returns: its result, or how it ended otherwise.
+/// The return type of a task handler: the result, or another way to end.
 pub type TaskResult = Result<Value, TaskError>;
 
-/// The ways a task ends without a result.
+/// The ways in which a task ends without a result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TaskError {
-    /// The task failed: Celery's `raised unexpected`, or `raised expected` where its options name the exception.
-    /// Acked all the same (contract E.1).
+    /// The task failed: Celery's `raised unexpected`, or `raised expected` if its options list the exception. The
+    /// message is acked nevertheless (contract E.1).
     Failed(Exception),
     /// Celery's `Retry`: the task is sent again with the same id (contract A.9).
     Retry(Retry),
     /// Celery's `Reject`: the message goes back to the queue, or to its dead-letter exchange, if any.
     Reject {
-        /// Whether the broker shall deliver it again.
+        /// Whether the broker redelivers the message.
         requeue: bool,
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: String,
     },
-    /// Celery's `Ignore`: acked, no result, no failure.
+    /// Celery's `Ignore`: the message is acked; there is neither a result nor a failure.
     Ignore,
 }
 
 impl TaskError {
-    /// A failure shown as Python shows an exception: `raised("ValueError", "boom")` is `ValueError('boom')`.
+    /// Returns a failure that is shown as a Python exception: `raised("ValueError", "boom")` is
+    /// `ValueError('boom')`.
     pub fn raised(kind: &str, message: impl Into<String>) -> Self {
         Self::Failed(Exception::new(kind, message))
     }
 
-    /// How a Python task ends that does not catch its soft time limit: `SoftTimeLimitExceeded()`.
+    /// Returns the failure of a Python task that does not catch its soft time limit: `SoftTimeLimitExceeded()`.
     pub fn soft_time_limit_exceeded() -> Self {
         Self::Failed(Exception::with_args("SoftTimeLimitExceeded", Vec::new()))
     }
@@ -57,16 +58,16 @@ impl From<Retry> for TaskError {
 /// The arguments of Celery's `Task.retry`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Retry {
-    /// When to run again; `None`: after the task's `default_retry_delay`.
+    /// When to run again; `None` means after the task's `default_retry_delay`.
     pub when: Option<When>,
-    /// Why; also what the task fails with when it has been retried often enough.
+    /// The reason; the task also fails with it when it has reached its maximum of retries.
     pub exception: Option<Exception>,
-    /// How often at most, for this run; `None`: as the task is registered.
+    /// Maximum number of retries, for this run; `None` means the maximum in the task's options.
     pub max_retries: Option<u32>,
 }
 
 impl Retry {
-    /// The same after this delay (`countdown`).
+    /// Sets the delay (`countdown`).
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Retry {
         }
     }
 
-    /// The same at this time (`eta`).
+    /// Sets the time (`eta`).
     #[must_use]
     pub fn at(self, eta: Timestamp) -> Self {
         Self {
@@ -85,17 +86,17 @@ impl Retry {
     }
 }
 
-/// A time from now or on the clock.
+/// A relative or absolute time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// So long from now.
+    /// After this delay.
     In(Duration),
     /// At this time.
     At(Timestamp),
 }
 
 impl fmt::Display for When {
-    /// Celery's `Retry.humanize`.
+    /// Writes the time as Celery's `Retry.humanize`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::In(delay) => write!(f, "in {}s", seconds(*delay)),
@@ -104,35 +105,36 @@ impl fmt::Display for When {
     }
 }
 
-/// How a run ended, as a value.
+/// The way in which a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// With a result.
+    /// The task returned a result.
     Succeeded(Value),
-    /// With a failure, a panic included.
+    /// The task failed or panicked.
     Failed(Exception),
-    /// With a failure because the hard time limit, in seconds, had passed.
+    /// The task failed because its hard time limit, in seconds, had passed.
     TimedOut(f64),
-    /// With Celery's `Retry`, once more in time.
+    /// The task ended with Celery's `Retry` and will run again.
     Retried {
-        /// When it shall run again.
+        /// When it will run again.
         when: When,
-        /// Why, if the task has said so.
+        /// The reason, if the task has given one.
         exception: Option<Exception>,
     },
-    /// With Celery's `Reject`.
+    /// The task ended with Celery's `Reject`.
     Rejected {
-        /// Whether the broker shall deliver it again.
+        /// Whether the broker redelivers the message.
         requeue: bool,
-        /// Why, for the log.
+        /// The reason, for the log.
         reason: String,
     },
-    /// With Celery's `Ignore`.
+    /// The task ended with Celery's `Ignore`.
     Ignored,
 }
 
 impl Outcome {
-    /// Whether the task has failed for good, as Celery sees it: with `Reject` it has, unless the message comes again.
+    /// Returns whether the outcome is a final failure in Celery's view: `Reject` is one, unless the message is
+    /// requeued.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(
             self,
@@ -140,13 +142,13 @@ impl Outcome {
         )
     }
 
-    /// Whether the task has ended for good, with or without success.
+    /// Returns whether the outcome is final, whether a success or a failure.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded(_)) || self.is_failure()
     }
 }
 
-/// Seconds as Python prints the number: `2`, `30.5`.
+/// Returns seconds as Python prints the number: `2`, `30.5`.
 pub(crate) fn seconds(duration: Duration) -> String {
     if duration.subsec_nanos() == 0 {
         duration.as_secs().to_string()

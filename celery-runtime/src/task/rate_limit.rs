@@ -1,31 +1,31 @@
-//! Rate limits: Celery's strings and the bucket behind them (contract E.3).
+//! Rate limits: Celery's strings, and the token bucket that enforces them (contract E.3).
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many runs of a task may start per second.
+/// A limit on the number of runs of a task that start per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit(f64);
 
-/// A text that is no rate limit; shown as Python shows the error.
+/// The reason why a text is not a rate limit, shown as Python shows the error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RateLimitError {
-    /// What stands before the slash is no number: a `ValueError`.
+    /// The part before the slash is not a number: a `ValueError`.
     #[error("could not convert string to float: {}", celery_protocol::Value::from(.0.as_str()).py_repr())]
     Number(String),
-    /// What stands after the slash is neither `s`, `m` nor `h`: a `KeyError`.
+    /// The part after the slash is neither `s`, `m` nor `h`: a `KeyError`.
     #[error("{}", celery_protocol::Value::from(.0.as_str()).py_repr())]
     Unit(String),
 }
 
 impl RateLimit {
-    /// So many runs per second; `None` for 0, which in Celery is no limit.
+    /// Returns a limit of this many runs per second, or `None` for 0, which means no limit in Celery.
     pub fn per_second(runs: f64) -> Option<Self> {
         (runs != 0.0).then_some(Self(runs))
     }
 
-    /// Celery's strings: `10/m`, `100/h`, `0.5/s`, `10`. No limit for `""` and `0`.
+    /// Parses Celery's strings: `10/m`, `100/h`, `0.5/s`, `10`. Returns `None`, no limit, for `""` and `0`.
     ///
     /// # Errors
     /// See [`RateLimitError`].
@@ -47,7 +47,7 @@ impl RateLimit {
         Ok(Self::per_second(runs_per_second))
     }
 
-    /// Runs per second.
+    /// Returns the limit in runs per second.
     pub fn runs_per_second(self) -> f64 {
         self.0
     }
@@ -70,7 +70,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes the token, if it is there.
+    /// Takes the token, if there is one.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         self.count(now);
         let there = self.tokens >= 1.0;
@@ -80,7 +80,7 @@ impl TokenBucket {
         there
     }
 
-    /// How long until the token is there; `None`: it never will be.
+    /// Returns the time until there is a token, or `None` if there never will be.
     pub(crate) fn wait(&mut self, now: Instant) -> Option<Duration> {
         self.count(now);
         let missing = (1.0 - self.tokens).max(0.0);
@@ -90,7 +90,8 @@ impl TokenBucket {
         Duration::try_from_secs_f64(missing / self.rate.0).ok()
     }
 
-    /// A rate without end fills the bucket in no time, which multiplication does not know.
+    /// Adds the tokens gained since the last call. An infinite rate fills the bucket at once, which multiplication
+    /// cannot express for a duration of zero.
     fn count(&mut self, now: Instant) {
         let since = now.saturating_duration_since(self.counted).as_secs_f64();
         let gained = if self.rate.0.is_finite() {
@@ -109,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Every case of the reference; numbers are what Python code passes, never a text.
+    /// Covers every case of the reference; numbers are values that Python code passes, never texts.
     #[test]
     fn limits_are_read_as_python_reads_them() {
         let path = concat!(
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_gives_one_token_at_once_and_then_by_its_rate() {
+    fn a_bucket_gives_one_token_at_once_and_more_at_its_rate() {
         let start = Instant::now();
         let after = |millis| start + Duration::from_millis(millis);
         let mut bucket = TokenBucket::new(RateLimit(2.0), start);
@@ -161,13 +162,13 @@ mod tests {
         assert_eq!(bucket.wait(after(100)), Some(Duration::from_millis(400)));
         assert!(!bucket.take(after(400)));
         assert!(bucket.take(after(500)));
-        // An hour saves up one token, not 7200.
+        // An hour accumulates one token, not 7200.
         assert!(bucket.take(after(3_600_000)));
         assert!(!bucket.take(after(3_600_001)));
     }
 
     #[test]
-    fn a_rate_below_zero_gives_one_token_and_a_rate_without_end_all() {
+    fn a_negative_rate_gives_one_token_and_an_infinite_rate_all() {
         let now = Instant::now();
         let mut never = TokenBucket::new(RateLimit(-1.0), now);
         assert!(never.take(now));

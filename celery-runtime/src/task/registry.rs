@@ -1,4 +1,4 @@
-//! The tasks that a worker knows: Celery's `app.tasks`.
+//! The registered tasks of a worker: Celery's `app.tasks`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,12 +29,12 @@ pub struct RegisteredTask {
 }
 
 impl Registry {
-    /// A registry without tasks.
+    /// Creates a registry without tasks.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Registers an async handler. A task of the same name is replaced, as in Celery.
+    /// Registers an async handler. A task with the same name is replaced, as in Celery.
     pub fn register<F, R>(&mut self, options: TaskOptions, handler: F)
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
@@ -48,12 +48,12 @@ impl Registry {
         self.tasks.insert(name, Arc::new(task));
     }
 
-    /// The task of this name.
+    /// Returns the task with this name.
     pub fn get(&self, name: &str) -> Option<&Arc<RegisteredTask>> {
         self.tasks.get(name)
     }
 
-    /// The names, sorted.
+    /// Returns the names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tasks.keys().map(String::as_str)
     }
@@ -74,19 +74,19 @@ impl fmt::Debug for RegisteredTask {
 }
 
 impl RegisteredTask {
-    /// What it was registered with.
+    /// Returns the options that the task was registered with.
     pub fn options(&self) -> &TaskOptions {
         &self.options
     }
 
-    /// Runs the task to its end, or to the end of its time (contract E.6). A panic is a failure of the task, never
+    /// Runs the task until it ends or its time limit passes (contract E.6). A panic is a failure of the task, never
     /// of the worker.
     pub async fn run(&self, request: Request) -> Outcome {
         self.run_within(request, TimeLimits::registered(&self.options))
             .await
     }
 
-    /// The same within these limits instead of those that it is registered with.
+    /// Runs the task within these limits instead of those in its options.
     pub(crate) async fn run_within(&self, request: Request, limits: TimeLimits) -> Outcome {
         let limits = limits.or_of(request.message());
         let handled = AssertUnwindSafe(async { (self.handler)(request.clone()).await }).catch_unwind();
@@ -107,7 +107,7 @@ impl RegisteredTask {
         }
     }
 
-    /// Celery's `Task.retry`: once more, or a failure when it was retried often enough.
+    /// Implements Celery's `Task.retry`: returns another run, or a failure if the maximum of retries is reached.
     fn retry(&self, request: &Request, retry: Retry) -> Outcome {
         let message = request.message();
         let most = retry.max_retries.or(self.options.max_retries);
@@ -130,17 +130,17 @@ impl RegisteredTask {
         }
     }
 
-    /// Whether its message is acked after the run, given the worker's setting.
+    /// Returns whether its message is acked after the run, given the worker's setting.
     pub(crate) fn acks_late(&self, worker_default: bool) -> bool {
         self.options.acks_late.unwrap_or(worker_default)
     }
 
-    /// Whether Celery would log this failure as `raised expected`.
+    /// Returns whether Celery would log this failure as `raised expected`.
     pub(crate) fn expects(&self, exception: &Exception) -> bool {
         self.options.throws.contains(&exception.kind)
     }
 
-    /// How its message is settled when it is acked late (contract E.1).
+    /// Returns how the message is settled if it is acked late (contract E.1).
     pub fn settlement(&self, outcome: &Outcome) -> Settlement {
         match outcome {
             Outcome::Failed(_) if !self.options.acks_on_failure => Settlement::Reject { requeue: false },
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn retries_end_when_there_were_enough() {
+    async fn retries_end_at_their_maximum() {
         let again = |request: &Request| request.retry(Exception::new("KeyError", "again"));
         let in_three_minutes = Outcome::Retried {
             when: When::In(Duration::from_mins(3)),

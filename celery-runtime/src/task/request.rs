@@ -1,4 +1,4 @@
-//! What a task gets.
+//! The input of a task.
 
 use std::sync::Arc;
 
@@ -16,19 +16,20 @@ pub struct Request {
     soft_time_limit: CancellationToken,
 }
 
-/// How a message came: Celery's `delivery_info`.
+/// How a message was delivered: Celery's `delivery_info`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeliveryInfo {
-    /// The exchange it was published to; `""` is the default exchange.
+    /// The exchange that the message was published to; `""` is the default exchange.
     pub exchange: String,
-    /// With this routing key; in the default exchange the name of the queue.
+    /// The routing key; for the default exchange, the name of the queue.
     pub routing_key: String,
-    /// Whether the broker has delivered it before.
+    /// Whether the broker has delivered the message before.
     pub redelivered: bool,
 }
 
 impl DeliveryInfo {
-    /// From a queue by way of the default exchange. `redelivered` is whether it was delivered before.
+    /// Returns the delivery info of a message from a queue through the default exchange. `redelivered` is whether
+    /// it was delivered before.
     pub fn from_queue(queue: impl Into<String>, redelivered: bool) -> Self {
         Self {
             exchange: String::new(),
@@ -39,12 +40,12 @@ impl DeliveryInfo {
 }
 
 impl Request {
-    /// A message from the queue `celery`. `redelivered` is whether it was delivered before.
+    /// Creates a request for a message from the queue `celery`. `redelivered` is whether it was delivered before.
     pub fn new(message: TaskMessage, redelivered: bool) -> Self {
         Self::delivered(message, Arc::new(DeliveryInfo::from_queue("celery", redelivered)))
     }
 
-    /// A message that came by this exchange and key.
+    /// Creates a request for a message with this delivery info.
     pub fn delivered(message: TaskMessage, delivery_info: Arc<DeliveryInfo>) -> Self {
         Self {
             message: Arc::new(message),
@@ -53,40 +54,40 @@ impl Request {
         }
     }
 
-    /// The message: arguments, headers, embedded canvas.
+    /// Returns the message: arguments, headers, embedded canvas.
     pub fn message(&self) -> &TaskMessage {
         &self.message
     }
 
-    /// The task id.
+    /// Returns the task id.
     pub fn id(&self) -> &str {
         &self.message.id
     }
 
-    /// The registered name of the task.
+    /// Returns the registered name of the task.
     pub fn task(&self) -> &str {
         &self.message.task
     }
 
-    /// Whether the broker has delivered this message before.
+    /// Returns whether the broker has delivered this message before.
     pub fn redelivered(&self) -> bool {
         self.delivery_info.redelivered
     }
 
-    /// The exchange and key that the message came by.
+    /// Returns how the message was delivered: its exchange and routing key.
     pub fn delivery_info(&self) -> &DeliveryInfo {
         &self.delivery_info
     }
 
-    /// Cancelled when the soft time limit has passed, where Python raises `SoftTimeLimitExceeded` in the task: time
-    /// to tidy up, before the hard limit drops the task. A task that wants to end as Python's does returns
-    /// [`TaskError::soft_time_limit_exceeded`].
+    /// Returns a token that is cancelled when the soft time limit has passed; Python raises `SoftTimeLimitExceeded`
+    /// in the task instead. The task then has time to clean up before the hard limit drops it. A task that should
+    /// end like Python's returns [`TaskError::soft_time_limit_exceeded`].
     pub fn soft_time_limit(&self) -> &CancellationToken {
         &self.soft_time_limit
     }
 
-    /// Asks for another run of this task because of `exception`, after the task's `default_retry_delay` and if it
-    /// was not retried `max_retries` times already: `Err(request.retry(exception).after(delay).into())`.
+    /// Requests another run of this task because of `exception`, after the task's `default_retry_delay` and unless
+    /// it has already been retried `max_retries` times: `Err(request.retry(exception).after(delay).into())`.
     #[must_use]
     pub fn retry(&self, exception: Exception) -> Retry {
         Retry {
@@ -95,13 +96,12 @@ impl Request {
         }
     }
 
-    /// `name[id]`, as log lines show a task.
-    /// Name and id as Celery's log lines show them: `proj.tasks.add[7a3c…]`.
+    /// Returns name and id as in Celery's log lines: `proj.tasks.add[7a3c…]`.
     pub fn shown(&self) -> String {
         format!("{}[{}]", self.message.name(), self.message.id)
     }
 
-    /// What tells one run of a task from another: a retry keeps the id and counts `retries` up.
+    /// Returns the key that identifies a run of a task: a retry keeps the id and increments `retries`.
     pub(crate) fn run_key(&self) -> RunKey {
         RunKey {
             id: self.message.id.clone(),
@@ -110,7 +110,7 @@ impl Request {
     }
 }
 
-/// One run of a task: its id and how often it was retried.
+/// The key of a run: its task id and how often the task was retried.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RunKey {
     pub(crate) id: String,

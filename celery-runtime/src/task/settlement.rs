@@ -1,24 +1,24 @@
-//! What becomes of a message after its run.
+//! The settlement of a message after its run.
 
 use celery_protocol::{DecodeError, Refusal};
 
 use super::outcome::Outcome;
 
-/// What the broker is told (contract E.1).
+/// The settlement that is sent to the broker (contract E.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// `basic.ack`.
     Ack,
     /// `basic.reject`.
     Reject {
-        /// Whether the broker shall deliver it again.
+        /// Whether the broker redelivers the message.
         requeue: bool,
     },
 }
 
 impl Settlement {
-    /// How a message that cannot be run is settled: an undecodable body is acked so that it cannot loop, everything else that
-    /// is not a task message is rejected (contract E.2).
+    /// Returns the settlement of a message that cannot be run: an undecodable body is acked so that it cannot loop,
+    /// and everything else that is not a task message is rejected (contract E.2).
     pub fn of_refusal(error: &DecodeError) -> Self {
         match error.settlement() {
             Refusal::Ack => Self::Ack,
@@ -26,8 +26,8 @@ impl Settlement {
         }
     }
 
-    /// How a message that is acked late is settled after its run, unless its task is registered otherwise (contract
-    /// E.1, `acks_late` rows).
+    /// Returns the settlement of a message that is acked late, after its run, unless its task is registered
+    /// otherwise (contract E.1, `acks_late` rows).
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Succeeded(_)
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_may_keep_its_failures_from_being_acked() {
+    fn a_task_can_have_its_failures_rejected() {
         let mut registry = Registry::new();
         let options = TaskOptions {
             acks_on_failure: false,

@@ -9,19 +9,19 @@ use super::options::TaskOptions;
 use super::outcome::seconds;
 use super::request::Request;
 
-/// How long a run may take.
+/// The time limits of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct TimeLimits {
     hard: Option<Duration>,
     soft: Option<Duration>,
 }
 
-/// The hard limit, in seconds, has passed.
+/// The error if the hard limit, in seconds, has passed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Elapsed(pub(crate) f64);
 
 impl TimeLimits {
-    /// Those that a task is registered with.
+    /// Returns the limits that a task is registered with.
     pub(crate) fn registered(options: &TaskOptions) -> Self {
         Self {
             hard: options.time_limit,
@@ -29,7 +29,7 @@ impl TimeLimits {
         }
     }
 
-    /// The message's own limits, else these.
+    /// Returns the message's own limits, or else these.
     pub(crate) fn or_of(self, message: &TaskMessage) -> Self {
         let (hard, soft) = message.timelimit;
         Self {
@@ -38,8 +38,9 @@ impl TimeLimits {
         }
     }
 
-    /// Runs `run` to its end or to the hard limit, whichever comes first. Past the soft limit the request says so.
-    /// The two lines are the worker's own, not the task's, hence without the task's span.
+    /// Runs `run` until it ends or the hard limit passes, whichever comes first. When the soft limit passes, the
+    /// request's token is cancelled. Both log lines are the worker's own, not the task's, and are therefore outside
+    /// the task's span.
     pub(crate) async fn enforce<R: Future>(self, request: &Request, run: R) -> Result<R::Output, Elapsed> {
         let soft = async {
             let Some(limit) = self.soft else {
@@ -81,7 +82,7 @@ impl TimeLimits {
     }
 }
 
-/// A limit that can be kept: none where the message's number is not above zero.
+/// Returns a limit that can be enforced, or `None` if the message's number is not above zero.
 fn duration(seconds: Option<f64>) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds?)
         .ok()

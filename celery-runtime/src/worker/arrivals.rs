@@ -1,4 +1,4 @@
-//! What consumers of a channel bring.
+//! Messages from the consumers of a channel.
 
 use celery_protocol::Message;
 use explain::explain;
@@ -12,7 +12,7 @@ use super::delivery::Delivery;
 use crate::amqp::connection::{self, BrokerError};
 use crate::amqp::fields;
 
-/// What a consumer brings.
+/// An event of a consumer.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -21,14 +21,14 @@ use crate::amqp::fields;
 pub(crate) enum Arrival {
     /// A message.
     Message(Delivery, Message),
-    /// The consumer of this generation ended: the connection was lost, or the broker cancelled it.
+    /// A consumer of this generation has ended: the connection was lost, or the broker cancelled it.
     Ended(u64, String),
 }
 
-/// The arrivals of all consumers, each in its own order.
+/// The arrivals of all consumers, each consumer's in order.
 pub(crate) type Arrivals = SelectAll<BoxStream<'static, Arrival>>;
 
-/// Counts consumers over the life of the process: tags are `None1`, `None2`, … as Celery's are (contract B.3).
+/// Counts consumers over the lifetime of the process: tags are `None1`, `None2`, … as in Celery (contract B.3).
 #[derive(Debug, Default)]
 pub(crate) struct TagCounter(u64);
 
@@ -39,14 +39,14 @@ impl TagCounter {
     }
 }
 
-/// A consumer to be started: its queue and its tag.
+/// A consumer to start: its queue and its tag.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscription {
     pub(crate) queue: String,
     pub(crate) tag: String,
 }
 
-/// Starts a consumer per subscription, each with a window of its own.
+/// Starts one consumer per subscription, each with its own window.
 pub(crate) async fn consume(
     channel: &Channel,
     window: u16,
@@ -74,7 +74,7 @@ pub(crate) async fn consume(
     Ok(streams)
 }
 
-/// Ends consumers; what they have in flight still comes.
+/// Cancels consumers; messages in flight to them still arrive.
 pub(crate) async fn cancel(channel: &Channel, subscriptions: &[Subscription]) -> Result<(), BrokerError> {
     for Subscription { tag, .. } in subscriptions {
         channel

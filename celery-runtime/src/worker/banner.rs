@@ -1,4 +1,4 @@
-//! What a worker prints on standard output when it starts (contract E.6).
+//! The banner that a worker prints on standard output at start-up (contract E.6).
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,8 @@ use jiff::ZonedDateTime;
 use super::config::WorkerConfig;
 use crate::task::registry::Registry;
 
-/// Celery's banner for this worker. `app` names the application, `with_tasks` lists the registered tasks.
+/// Returns Celery's banner for this worker. `app` is the name of the application, and `with_tasks` adds the
+/// registered tasks.
 pub fn banner(
     config: &WorkerConfig,
     registry: &Registry,
@@ -65,7 +66,7 @@ mod tests {
     use crate::task::options::TaskOptions;
 
     #[test]
-    fn shows_what_an_operator_looks_for_and_no_password() {
+    fn shows_the_configuration_and_no_password() {
         let mut registry = Registry::new();
         registry.register(TaskOptions::named("demo.say"), |_| async {
             Ok(celery_protocol::Value::None)

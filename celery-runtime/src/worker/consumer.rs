@@ -1,4 +1,4 @@
-//! The heart of the worker: one loop owns all state and handles one [`Wakeup`] at a time.
+//! The core of the worker: one loop owns all state and handles one [`Wakeup`] at a time.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::config::WorkerConfig;
 use super::effects::Effects;
 use super::link::{Link, LinkEvent};
 use super::pool::{Finished, Pool};
-use super::progress::{Finding, Look, Progress};
+use super::progress::{Finding, Progress, QueueCheck};
 use super::qos::Qos;
 use super::state::{Ready, State};
 use super::status::Status;
@@ -21,7 +21,7 @@ use crate::amqp::queue::Queue;
 use crate::shutdown::{Shutdown, Stage};
 use crate::task::registry::Registry;
 
-/// Everything that can happen to a consuming worker. Events and remote control (contract C and D) get their
+/// Everything that can happen to a consuming worker. Events and remote control (contract C and D) will get their
 /// variants here.
 #[derive(Debug)]
 #[expect(
@@ -29,49 +29,49 @@ use crate::task::registry::Registry;
     reason = "moved once on its way to the strategy; a box would cost more"
 )]
 enum Wakeup {
-    /// The shutdown has reached a further stage.
+    /// The shutdown has reached a new stage.
     Stopping(Stage),
     /// A run has ended.
     Finished(Finished),
     /// A settlement has been written to the broker, or could not be.
     Settled(bool),
-    /// A request need not wait any longer.
+    /// A request need not wait any more.
     Ready(Ready),
     /// A message has arrived, the consumers were replaced, or the link is lost.
     Link(LinkEvent),
-    /// The broker was asked how many messages are ready.
-    Looked(Look),
+    /// The check of the number of ready messages has a result.
+    Checked(QueueCheck),
 }
 
-/// What is to be done with the link after a wakeup.
+/// The action to take on the link after a wakeup.
 #[derive(Debug)]
 #[must_use]
 enum Next {
     /// Wait for the next wakeup.
     Wait,
-    /// Replace the consumers by ones with an empty window.
+    /// Replace the consumers with ones that have an empty window.
     Renew,
     /// Stop.
     Stop(Stage),
-    /// Leave the link.
+    /// Give up the link.
     Leave(End),
 }
 
-/// Why [`Consumer::consume`] returned.
+/// The reason why [`Consumer::consume`] returned.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The link is gone: connect again.
+    /// The link is lost: connect again.
     Lost(String),
-    /// The link is there, but nothing comes over it: connect again.
+    /// The link is open, but nothing arrives over it: connect again.
     Stalled(String),
-    /// The worker stops.
+    /// The worker is to stop.
     Stopping(Stage),
 }
 
-/// A worker's state. It outlives connections: runs go on while the broker is away.
+/// The state of a worker. It outlives connections: runs continue while the broker is away.
 pub(crate) struct Consumer {
     pub(super) registry: Registry,
-    /// Those that are consumed from.
+    /// The queues to consume from.
     queues: Vec<Queue>,
     pub(super) acks_late: bool,
     pub(super) pool: Pool,
@@ -85,7 +85,7 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Reports on `status` when messages come again.
+    /// Creates a consumer. It reports on `status` when messages arrive again.
     pub(crate) fn new(config: &WorkerConfig, registry: Registry, status: watch::Sender<Status>) -> Self {
         Self {
             acks_late: config.acks_late,
@@ -110,11 +110,11 @@ impl Consumer {
         Link::open(config, &self.queues, attempt, self.qos.window(), &mut self.tags).await
     }
 
-    /// A link is open. If the one before brought nothing, it has yet to prove itself.
+    /// Registers a new link. If the previous one was stalled, the worker is not ready until this one delivers.
     pub(crate) fn connected(&mut self, link: &Link) {
         self.qos.renewed(link.generation());
         self.progress.connected(link.observer());
-        self.status.send_replace(match self.progress.trouble() {
+        self.status.send_replace(match self.progress.problem() {
             None => Status::Consuming,
             Some(reason) => Status::Stalled(reason.to_owned()),
         });
@@ -131,7 +131,7 @@ impl Consumer {
                 Some(sent) = self.settling.next() => Wakeup::Settled(sent),
                 ready = self.state.ready() => Wakeup::Ready(ready),
                 event = link.next() => Wakeup::Link(event),
-                look = self.progress.looked(has_room) => Wakeup::Looked(look),
+                check = self.progress.next_check(has_room) => Wakeup::Checked(check),
             };
             match self.handle(wakeup) {
                 Next::Wait => {}
@@ -151,7 +151,7 @@ impl Consumer {
             }
             Wakeup::Settled(true) => {}
             Wakeup::Settled(false) => {
-                tracing::debug!("a settlement could not be sent; the broker delivers the message again");
+                tracing::debug!("a settlement could not be sent; the broker redelivers the message");
             }
             Wakeup::Ready(Ready::Due(reserved)) => {
                 self.qos.release(reserved.delivery.generation);
@@ -168,7 +168,7 @@ impl Consumer {
                 self.delivered(delivery, message);
                 if self.qos.take_renewal() {
                     tracing::debug!(
-                        "messages waiting for their ETA: {}; replacing the consumers for an empty window",
+                        "messages waiting for their ETA: {}; replacing the consumers to get an empty window",
                         self.state.scheduled()
                     );
                     return Next::Renew;
@@ -176,9 +176,9 @@ impl Consumer {
             }
             Wakeup::Link(LinkEvent::Renewed(generation)) => self.qos.renewed(generation),
             Wakeup::Link(LinkEvent::Lost(reason)) => return Next::Leave(End::Lost(reason)),
-            Wakeup::Looked(look) => match self.progress.judge(look) {
-                Finding::Well => {}
-                Finding::Over => {
+            Wakeup::Checked(check) => match self.progress.judge(check) {
+                Finding::Healthy => {}
+                Finding::Recovered => {
                     self.status.send_replace(Status::Consuming);
                 }
                 Finding::Stalled(reason) => return Next::Leave(End::Stalled(reason)),
@@ -187,20 +187,20 @@ impl Consumer {
         Next::Wait
     }
 
-    /// Whether the broker could send something that would run at once.
+    /// Returns whether the broker could send a message that would run at once.
     fn has_room(&self) -> bool {
         self.pool.has_free_slot()
             && self.state.has_no_backlog()
             && self.qos.has_room(self.pool.len() + self.settling.len())
     }
 
-    /// Forgets what the lost link delivered: the broker delivers it again. Runs go on.
+    /// Forgets the messages that the lost link delivered, which the broker redelivers. Runs continue.
     pub(crate) fn forget_deliveries(&mut self) {
         self.state.forget_waiting();
         self.settling.clear();
     }
 
-    /// While there is no link, runs still end, and their results wait for the redelivery.
+    /// Handles runs that end while there is no link; their settlements wait for the redelivery.
     pub(crate) async fn idle(&mut self) {
         loop {
             let finished = self.pool.finished().await;

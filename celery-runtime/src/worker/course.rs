@@ -54,7 +54,7 @@ impl Consumer {
         }
     }
 
-    /// Starts it as soon as its task's rate allows and a slot is free.
+    /// Starts a request as soon as its task's rate limit allows and a slot is free.
     pub(super) fn admit(&mut self, reserved: Reserved) {
         self.state.admit(reserved);
         self.start_reserved();
@@ -97,9 +97,9 @@ impl Consumer {
                 };
                 self.state.started(id, active);
             }
-            Recognition::UnderWay => report::recognised(&request, "goes on here"),
+            Recognition::Running => report::recognised(&request, "is still running here"),
             Recognition::Ended(delivery, settlement) => {
-                report::recognised(&request, "has ended here");
+                report::recognised(&request, "has already ended here");
                 self.settle(delivery, settlement);
             }
         }
@@ -122,7 +122,7 @@ impl Consumer {
         }
     }
 
-    /// Acks what came too late to be run, after whoever waits for its result is told.
+    /// Acks a message that arrived too late to run, after the result backend has been updated.
     fn expired(&mut self, delivery: Delivery, request: Request) {
         report::discarded(&request);
         let effects = Arc::clone(&self.effects);
@@ -133,7 +133,7 @@ impl Consumer {
         self.settling.push(settled.boxed());
     }
 
-    /// Rejects a message whose task is not registered, after whoever waits for its result is told.
+    /// Rejects a message whose task is not registered, after the result backend has been updated.
     fn unregistered(&mut self, delivery: Delivery, incoming: Box<Incoming>) {
         let effects = Arc::clone(&self.effects);
         let settled = async move {

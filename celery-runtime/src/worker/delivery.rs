@@ -10,12 +10,12 @@ use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use crate::task::request::DeliveryInfo;
 use crate::task::settlement::Settlement;
 
-/// A message whose settlement the broker waits for. Settling consumes it, so a double ack does not compile; a delivery that
-/// is dropped instead returns to its queue when the channel closes.
+/// A message that the broker expects to be settled. Settling consumes it, so a double ack does not compile; a
+/// delivery that is dropped instead returns to its queue when the channel closes.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     acker: Acker,
-    /// The generation of consumers that it came by; see [`super::qos::Qos`].
+    /// The generation of the consumer that received it; see [`super::qos::Qos`].
     pub(crate) generation: u64,
     pub(crate) info: Arc<DeliveryInfo>,
 }
@@ -33,8 +33,8 @@ impl Delivery {
         }
     }
 
-    /// Sends the settlement. The future's output is whether it could be sent: on a channel that is gone it cannot, and the
-    /// broker delivers the message again.
+    /// Sends the settlement. The future returns whether it could be sent: on a closed channel it cannot, and the
+    /// broker redelivers the message.
     pub(crate) fn settle(self, settlement: Settlement) -> BoxFuture<'static, bool> {
         let acker = self.acker;
         async move {

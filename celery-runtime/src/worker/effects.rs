@@ -1,4 +1,4 @@
-//! What follows a run, before its message is acked: the one place where an outcome becomes messages and a result.
+//! The effects of a run, before its message is acked: the one place where an outcome becomes messages and a result.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::task::outcome::Outcome;
 use crate::task::registry::Registry;
 use crate::task::request::Request;
 
-/// Does what a message asks to be done after its task.
+/// Carries out what a message requests after its task.
 pub(crate) struct Effects {
     tasks: Registry,
     nodename: String,
@@ -29,14 +29,14 @@ pub(crate) struct Effects {
     results: Results,
 }
 
-/// Why what follows a task could not be sent.
+/// The reason why messages that follow a task could not be sent.
 #[derive(Debug, thiserror::Error)]
 enum NotSent {
     #[error(transparent)]
     Canvas(#[from] CanvasError),
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// What Celery says of chords without a result backend for them.
+    /// There is no result backend for chords; the text is Celery's.
     #[error("{0}")]
     NoChords(&'static str),
 }
@@ -53,7 +53,7 @@ impl Effects {
         }
     }
 
-    /// Runs inside the pool job, before the task does.
+    /// Reports the start of a run. Called inside the pool job, before the task.
     pub(crate) async fn start(&self, request: &Request) {
         if let Some(task) = self.tasks.get(request.task()) {
             self.results
@@ -62,7 +62,7 @@ impl Effects {
         }
     }
 
-    /// The message expired before its task could run: what waits for the result is told, before the ack.
+    /// Stores the result of a message that expired before its task could run. The ack follows.
     pub(crate) async fn expired(&self, message: &TaskMessage) {
         if let Some(task) = self.tasks.get(&message.task) {
             let joins = self.results.revoked(message, task.options(), "expired").await;
@@ -70,15 +70,16 @@ impl Effects {
         }
     }
 
-    /// No task of this name is known here: what waits for the result is told, before the message is rejected.
+    /// Stores the result of a message whose task is not registered. The reject follows.
     pub(crate) async fn unregistered(&self, message: &Incoming) {
         self.results.unregistered(message).await;
     }
 
-    /// Runs inside the pool job, so the slot and the message stay taken until it returns; dropped by a cold shutdown
-    /// it leaves the message to redelivery. Celery's order: on success the callbacks and the chain, then the result;
-    /// on failure the result, then the errbacks (`celery/app/trace.py`, `celery/backends/base.py`). Returns how the
-    /// task is to be logged and settled: what cannot be sent makes a success a failure.
+    /// Sends the messages that follow an outcome and stores its result. This runs inside the pool job, so the slot
+    /// and the message stay occupied until it returns; if a cold shutdown drops it, the message is redelivered. The
+    /// order is Celery's: on success the callbacks and the chain, then the result; on failure the result, then the
+    /// errbacks (`celery/app/trace.py`, `celery/backends/base.py`). Returns the outcome to log and to settle by: if
+    /// a message cannot be sent, a success becomes a failure.
     pub(crate) async fn follow(&self, request: &Request, outcome: Outcome) -> Outcome {
         let Some(task) = self.tasks.get(request.task()) else {
             return outcome;
@@ -116,7 +117,7 @@ impl Effects {
         self.carry_out(plan, children).await
     }
 
-    /// The result, the chord that the task belongs to, and the errbacks.
+    /// Stores the result, counts the chord that the task belongs to, and sends the errbacks.
     async fn conclude(
         &self,
         request: &Request,
@@ -155,7 +156,7 @@ impl Effects {
         }
     }
 
-    /// Chords whose headers are complete: their bodies are sent, or fail.
+    /// Sends the bodies of chords whose headers are complete, or fails them.
     async fn join(&self, message: &TaskMessage, joins: Vec<Join>, children: &mut Vec<Child>) {
         let mut joins = VecDeque::from(joins);
         while let Some(join) = joins.pop_front() {
@@ -227,7 +228,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Why chords cannot be, if they cannot; Celery's words.
+    /// Returns why chords are not possible, in Celery's words, or `None` if they are.
     fn refusal_of_chords(&self) -> Option<&'static str> {
         match self.results {
             Results::None => Some(
@@ -262,14 +263,14 @@ impl Effects {
         self.outbox.send(&publication.destination, &message).await
     }
 
-    /// Ends the connection that messages went out by, within `limit`.
+    /// Closes the connection for these messages, within `limit`.
     pub(crate) async fn close(&self, limit: Duration) {
         self.outbox.close(limit).await;
     }
 }
 
 impl NotSent {
-    /// What the task fails with, as in Celery.
+    /// Returns the exception that the task fails with, as in Celery.
     fn exception(&self) -> Exception {
         match self {
             Self::Canvas(error) => error.exception(),

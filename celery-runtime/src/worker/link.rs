@@ -1,4 +1,4 @@
-//! One connection's worth of consuming: connection, channel, QoS, declared queues and their consumers.
+//! One connection for consuming: connection, channel, QoS, declared queues and their consumers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::amqp::declaration::{self, Declaration};
 use crate::amqp::delayed_delivery;
 use crate::amqp::queue::Queue;
 
-/// How long the broker may take to replace consumers before the link counts as lost.
+/// Limit for replacing consumers, after which the link counts as lost.
 const RENEWAL: Duration = Duration::from_secs(10);
 
-/// What a link brings.
+/// An event of a link.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -38,19 +38,19 @@ pub(crate) enum LinkEvent {
     Lost(String),
 }
 
-/// A live connection that consumes. Dropped, or lost, it leaves everything unsettled to redelivery.
+/// A live connection that consumes. If it is dropped or lost, all unsettled messages are redelivered.
 ///
-/// QoS is per consumer (`global=false`) always: quorum queues and RabbitMQ 4 refuse the other kind. Messages of a cancelled
-/// consumer no longer count, and a new consumer has a whole window; see [`super::qos::Qos`].
+/// QoS is always per consumer (`global=false`): quorum queues and RabbitMQ 4 refuse the other kind. Messages of a
+/// cancelled consumer no longer count, and a new consumer has a whole window; see [`super::qos::Qos`].
 pub(crate) struct Link {
     connection: Connection,
     channel: Channel,
     queues: Arc<[String]>,
     arrivals: Arrivals,
     generation: u64,
-    /// Those of the last generation, and before them those that are being replaced.
+    /// The consumers of the last generation, preceded by those that are being replaced.
     subscriptions: Vec<Subscription>,
-    /// What consumers are asked for with; see [`always_cancelled`].
+    /// The arguments for consumers; see [`always_cancelled`].
     arguments: FieldTable,
     renewal: Option<BoxFuture<'static, Renewal>>,
     observer: Observer,
@@ -102,7 +102,8 @@ impl Link {
         Ok(link)
     }
 
-    /// Empties the queues before anything is consumed; how many messages were erased (contract B.4, `--purge`).
+    /// Empties the queues before anything is consumed, and returns how many messages were erased (contract B.4,
+    /// `--purge`).
     pub(crate) async fn purge(config: &WorkerConfig) -> Result<u32, BrokerError> {
         let connection = connection::connect(&config.broker, 0, &config.nodename).await?;
         let mut channel = connection::open_channel(&connection).await?;
@@ -132,7 +133,7 @@ impl Link {
         Ok(())
     }
 
-    /// Replaces the consumers by ones with an empty window; what the old ones have in flight still comes.
+    /// Replaces the consumers with ones that have an empty window; messages in flight to the old ones still arrive.
     /// [`next`](Self::next) does the work and reports it.
     pub(crate) fn renew(&mut self, window: u16, tags: &mut TagCounter) {
         self.generation += 1;
@@ -168,7 +169,7 @@ impl Link {
         self.queues.iter().map(subscription).collect()
     }
 
-    /// Takes nothing more from the broker.
+    /// Cancels all consumers, so that the broker sends no more messages.
     pub(crate) async fn cancel_consumers(&mut self) -> Result<(), BrokerError> {
         self.renewal = None;
         self.arrivals.clear();
@@ -176,7 +177,7 @@ impl Link {
         arrivals::cancel(&self.channel, &subscriptions).await
     }
 
-    /// Waits for what comes next. Losing the race in a `select!` loses nothing.
+    /// Waits for the next event. It is safe to cancel, such as in a `select!`.
     pub(crate) async fn next(&mut self) -> LinkEvent {
         loop {
             tokio::select! {
@@ -198,24 +199,24 @@ impl Link {
                     Arrival::Ended(generation, reason) if generation == self.generation => {
                         return LinkEvent::Lost(reason);
                     }
-                    // It was replaced.
+                    // This consumer was replaced.
                     Arrival::Ended(..) => {}
                 },
             }
         }
     }
 
-    /// Looks at its queues.
+    /// Returns an observer of the link's queues.
     pub(crate) fn observer(&self) -> Observer {
         self.observer.clone()
     }
 
-    /// The generation of its consumers.
+    /// Returns the generation of the link's consumers.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Closes channel and connection, within `limit`; what is not settled returns to its queue.
+    /// Closes channel and connection, within `limit`; unsettled messages return to their queues.
     pub(crate) async fn close(self, limit: Duration) {
         connection::close_within(limit, &self.connection, "goodbye").await;
     }
@@ -228,8 +229,8 @@ async fn pending_if_none<F: Future + Unpin>(future: Option<F>) -> F::Output {
     }
 }
 
-/// On a connection of its own, as Celery does. If it fails the worker works without it: who sends to the worker has to cope,
-/// and ETA messages that come all the same are held here (contract E.4).
+/// Declares native delayed delivery on a separate connection, as Celery does. If that fails, the worker works
+/// without it: senders have to cope, and ETA messages that arrive nevertheless are held here (contract E.4).
 async fn set_up_delayed_delivery(config: &WorkerConfig, attempt: usize) {
     let set_up = async {
         let connection = connection::connect(&config.broker, attempt, &config.nodename).await?;
@@ -251,9 +252,9 @@ async fn set_up_delayed_delivery(config: &WorkerConfig, attempt: usize) {
     }
 }
 
-/// When a queue goes away, RabbitMQ cancels its consumers, unless a queue of the same name exists by then, such as one
-/// that a producer has just declared again: it consumes from that one instead, without notice, and then delivers nothing
-/// (seen with 3.10). This argument has it cancel always.
+/// Returns the argument that makes RabbitMQ always cancel consumers when their queue is deleted. Without it, if a
+/// queue of the same name exists again by then, such as one that a producer has just declared, RabbitMQ moves the
+/// consumer to that queue without notice, and then delivers nothing (seen with 3.10).
 fn always_cancelled() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-cancel-on-ha-failover".into(), AMQPValue::Boolean(true));

@@ -1,4 +1,4 @@
-//! Looking at a link's queues without consuming.
+//! Checks of a link's queues without consuming.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use lapin::Channel;
 
 use crate::amqp::declaration;
 
-/// Looks at a link's queues, on a channel of its own: what goes wrong there does not end the consumers'.
+/// Checks a link's queues on a separate channel, because an error on it must not end the consumers' channel.
 #[derive(Debug, Clone)]
 pub(crate) struct Observer {
     channel: Channel,
@@ -19,7 +19,7 @@ impl Observer {
         Self { channel, queues }
     }
 
-    /// How many messages are ready in all the queues, or why the broker does not report it.
+    /// Returns how many messages are ready in all the queues, or why the broker does not report it.
     pub(crate) async fn ready_messages(&self) -> Result<u32, String> {
         let mut ready: u32 = 0;
         for queue in &*self.queues {

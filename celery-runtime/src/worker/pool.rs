@@ -1,4 +1,4 @@
-//! Bounded concurrency: the runs that go on now.
+//! Bounded concurrency: the active runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::task::registry::RegisteredTask;
 use crate::task::request::Request;
 use crate::task::time_limits::TimeLimits;
 
-/// How long runs that were ended may take to notice. One that computes without a pause does not.
+/// How long to wait for cancelled runs. A run that computes without a pause does not notice the cancellation.
 const TERMINATION: Duration = Duration::from_millis(100);
 
-/// Runs at most `limit` tasks at a time. What a run stands for is in [`super::state::State`], by its id.
+/// Runs at most `limit` tasks at a time. [`super::state::State`] holds the request of each run, by the run's id.
 #[derive(Debug)]
 pub(crate) struct Pool {
     running: JoinSet<(Outcome, Duration)>,
@@ -51,7 +51,7 @@ impl Pool {
         self.running.len()
     }
 
-    /// Starts a run, and what follows it. The caller has seen a free slot.
+    /// Starts a run and its effects. The caller has checked that a slot is free.
     pub(crate) fn start(
         &mut self,
         task: &Arc<RegisteredTask>,
@@ -76,7 +76,7 @@ impl Pool {
         self.running.spawn(job).id()
     }
 
-    /// Waits for the next run to end; for ever when none runs.
+    /// Waits for the next run to end; forever if there is no run.
     pub(crate) async fn finished(&mut self) -> Finished {
         let Some(ended) = self.running.join_next_with_id().await else {
             return std::future::pending().await;
@@ -85,13 +85,13 @@ impl Pool {
             Ok((id, (outcome, runtime))) => Finished { id, outcome, runtime },
             Err(error) => Finished {
                 id: error.id(),
-                outcome: Outcome::Failed(Exception::new("Terminated", "the run was ended from outside")),
+                outcome: Outcome::Failed(Exception::new("Terminated", "the run was cancelled")),
                 runtime: Duration::ZERO,
             },
         }
     }
 
-    /// Ends every run without waiting for its result.
+    /// Cancels every run without waiting for its result.
     pub(crate) async fn terminate(&mut self) {
         let _busy = tokio::time::timeout(TERMINATION, self.running.shutdown()).await;
     }

@@ -1,21 +1,21 @@
-//! How much a consumer may have in advance (contract B.5).
+//! The prefetch limit of consumers (contract B.5).
 
-/// The window of the consumers: how many unsettled messages each of them may hold.
+/// The window of the consumers: the maximum number of unsettled messages of each.
 ///
-/// A message that is held for its ETA stays in the window. Before such messages fill it, consumers of a new generation bring
-/// an empty one: a value that is raised later does not act on a running consumer.
+/// A message that is held for its ETA stays in the window. Before such messages fill it, the worker starts
+/// consumers of a new generation, whose window is empty: raising the value has no effect on a running consumer.
 #[derive(Debug)]
 pub(crate) struct Qos {
     window: u16,
     generation: u64,
-    /// How many messages of this generation are held for their ETA.
+    /// The number of messages of this generation that are held for their ETA.
     held: usize,
-    /// Whether the next generation has been asked for.
+    /// Whether the next generation has been requested.
     is_renewing: bool,
 }
 
 impl Qos {
-    /// `window` is the prefetch count; 0 is without limit.
+    /// Creates the limit. `window` is the prefetch count; 0 means without limit.
     pub(crate) fn new(window: u16) -> Self {
         Self {
             window,
@@ -25,40 +25,42 @@ impl Qos {
         }
     }
 
-    /// The prefetch count.
+    /// Returns the prefetch count.
     pub(crate) fn window(&self) -> u16 {
         self.window
     }
 
-    /// Consumers of this generation have an empty window now.
+    /// Registers that consumers of this generation have started with an empty window.
     pub(crate) fn renewed(&mut self, generation: u64) {
         self.generation = generation;
         self.held = 0;
         self.is_renewing = false;
     }
 
-    /// A message of `generation` is held.
+    /// Registers that a message of `generation` is held.
     pub(crate) fn hold(&mut self, generation: u64) {
         if generation == self.generation {
             self.held += 1;
         }
     }
 
-    /// A message of `generation` is no longer held.
+    /// Registers that a message of `generation` is no longer held.
     pub(crate) fn release(&mut self, generation: u64) {
         if generation == self.generation {
             self.held = self.held.saturating_sub(1);
         }
     }
 
-    /// Whether the consumers should be replaced now: held messages take half of the window. True once per generation.
+    /// Returns whether the consumers should be replaced now, because held messages take half of the window. True
+    /// once per generation.
     pub(crate) fn take_renewal(&mut self) -> bool {
         let is_due = self.window > 0 && !self.is_renewing && self.held * 2 >= usize::from(self.window);
         self.is_renewing |= is_due;
         is_due
     }
 
-    /// Whether the broker could send something while `unsettled` messages besides the held ones are not settled.
+    /// Returns whether the broker could send something while `unsettled` messages besides the held ones are not
+    /// settled.
     pub(crate) fn has_room(&self, unsettled: usize) -> bool {
         self.window == 0 || self.held + unsettled < usize::from(self.window)
     }

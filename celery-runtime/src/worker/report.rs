@@ -1,4 +1,4 @@
-//! Celery's log lines (contract E.6) and what each kind of bad message is logged as (contract E.2).
+//! Celery's log lines (contract E.6), with one for each kind of bad message (contract E.2).
 
 use std::time::Duration;
 
@@ -12,25 +12,22 @@ use crate::task::request::{DeliveryInfo, Request};
 /// Longest result text in a log line.
 const RESULT_LENGTH: usize = 1024;
 
-/// A task message has arrived.
+/// Logs that a task message has arrived.
 pub fn received(request: &Request) {
     tracing::info!("Task {} received", request.shown());
 }
 
-/// A request will not be run, because it has expired.
+/// Logs that a request will not run, because it has expired.
 pub fn discarded(request: &Request) {
     tracing::info!("Discarding revoked task: {}", request.shown());
 }
 
-/// A request was recognised as the redelivery of a run that `what` describes.
+/// Logs that a request was recognised as the redelivery of a run; `what` is the state of that run.
 pub(crate) fn recognised(request: &Request, what: &str) {
-    tracing::info!(
-        "Task {} was delivered again; its first run {what}",
-        request.shown()
-    );
+    tracing::info!("Task {} was redelivered; its first run {what}", request.shown());
 }
 
-/// A message asks for a task that is not registered.
+/// Logs that a message is for a task that is not registered.
 pub fn unregistered(incoming: &Incoming, info: &DeliveryInfo) {
     let body = &incoming.message().body;
     let contents = saferepr(&Value::Bytes(body.clone()), Some(RESULT_LENGTH), 3);
@@ -47,7 +44,7 @@ pub fn unregistered(incoming: &Incoming, info: &DeliveryInfo) {
     );
 }
 
-/// A message is not a task message that can be run.
+/// Logs that a message is not a task message that can be run.
 pub fn refused(error: &DecodeError) {
     match error.level() {
         Level::Warning => tracing::warn!("{error}"),
@@ -56,7 +53,7 @@ pub fn refused(error: &DecodeError) {
     }
 }
 
-/// A run has ended.
+/// Logs the outcome of a run.
 pub fn ended(registered: &RegisteredTask, request: &Request, outcome: &Outcome, runtime: Duration) {
     let task = request.shown();
     match outcome {
@@ -69,7 +66,7 @@ pub fn ended(registered: &RegisteredTask, request: &Request, outcome: &Outcome, 
             tracing::info!("Task {task} raised expected: {exception}");
         }
         Outcome::Failed(exception) => tracing::error!("Task {task} raised unexpected: {exception}"),
-        // Logged when it happened.
+        // The time limit has logged it already.
         Outcome::TimedOut(_) => {}
         Outcome::Retried { when, exception } => {
             let why = exception.as_ref().map(|exception| format!(": {exception}"));

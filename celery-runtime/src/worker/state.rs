@@ -1,4 +1,4 @@
-//! Every message that this process has taken on and not settled yet: Celery's `worker/state.py`.
+//! All messages that this process has accepted and not yet settled: Celery's `worker/state.py`.
 
 mod ended;
 mod rate_limits;
@@ -21,25 +21,25 @@ use crate::task::request::{Request, RunKey};
 use crate::task::settlement::Settlement;
 use crate::task::time_limits::TimeLimits;
 
-/// The table of requests: those that wait for their time, their task's rate or a slot, those that run, and the last ones that
-/// have ended.
+/// The table of requests: those that wait for their ETA, their task's rate limit or a slot, those that run, and the
+/// last ones that have ended.
 ///
-/// After a lost connection the broker delivers again what was not acked, while the run it stands for may still go on here, or
-/// has just ended. Such a redelivery is not run twice: it is settled with the first one's result.
+/// After a lost connection the broker redelivers the unacked messages, whose runs may still be active here, or may
+/// have just ended. Such a redelivery is not run twice: it is settled with the result of the first run.
 #[derive(Debug)]
 pub(crate) struct State {
     reserved: VecDeque<Reserved>,
     schedule: Schedule<Reserved>,
     rate_limits: RateLimits<Reserved>,
-    /// By the id of the run in the pool. Two messages may carry the same task id; they are two runs.
+    /// Runs by their id in the pool. Two messages may carry the same task id; they are two runs.
     active: HashMap<Id, Active>,
-    /// The run that a redelivery is recognised by.
+    /// The ids of runs, to recognise redeliveries.
     by_key: HashMap<RunKey, Id>,
     ended: Ended,
     settings: TaskSettings,
 }
 
-/// A request that does not run yet. Unsettled.
+/// A request that does not run yet. It is unsettled.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     pub(crate) delivery: Delivery,
@@ -52,33 +52,33 @@ pub(crate) struct Reserved {
 pub(crate) struct Active {
     pub(crate) request: Request,
     pub(crate) task: Arc<RegisteredTask>,
-    /// What is settled when it ends: nothing if it was acked before its run. Those of lost connections cannot be settled any
-    /// more, which does no harm.
+    /// The deliveries to settle when it ends: none if it was acked before its run. Those of lost connections can no
+    /// longer be settled, which does no harm.
     pub(crate) deliveries: Vec<Delivery>,
 }
 
-/// A request whose waiting is over.
+/// A request that need not wait any more.
 #[derive(Debug)]
 pub(crate) enum Ready {
-    /// Its ETA has come.
+    /// Its ETA has arrived.
     Due(Reserved),
-    /// The rate of its task lets it go.
+    /// The rate limit of its task lets it start.
     Released(Reserved),
 }
 
-/// What a delivery is to this process.
+/// The relation of a delivery to the runs of this process.
 #[derive(Debug)]
 pub(crate) enum Recognition {
-    /// Not seen before, or to be run again.
+    /// The delivery is new, or is to run again.
     New(Delivery),
-    /// The broker's second delivery of a run that goes on here; it is settled when that run ends.
-    UnderWay,
-    /// The broker's second delivery of a run that has ended here.
+    /// A redelivery of a run that is still active here; it is settled when that run ends.
+    Running,
+    /// A redelivery of a run that has ended here.
     Ended(Delivery, Settlement),
 }
 
 impl State {
-    /// Nothing waits and nothing runs; the settings of `registry` hold.
+    /// Creates an empty table with the settings of `registry`.
     pub(crate) fn new(registry: &Registry) -> Self {
         Self {
             reserved: VecDeque::new(),
@@ -96,12 +96,12 @@ impl State {
         self.schedule.hold(eta, reserved);
     }
 
-    /// How many requests wait for their ETA.
+    /// Returns how many requests wait for their ETA.
     pub(crate) fn scheduled(&self) -> usize {
         self.schedule.len()
     }
 
-    /// Lets a request wait for a slot, if need be after waiting for its task's rate.
+    /// Queues a request for a slot, if necessary after waiting for its task's rate limit.
     pub(crate) fn admit(&mut self, reserved: Reserved) {
         let task = Arc::clone(&reserved.task);
         let name = &task.options().name;
@@ -112,23 +112,23 @@ impl State {
         self.reserved.extend(admitted);
     }
 
-    /// How long a run of this task may take unless its message has limits of its own.
+    /// Returns the time limits of this task, which apply unless a message has its own.
     pub(crate) fn time_limits(&self, task: &RegisteredTask) -> TimeLimits {
         self.settings.of(&task.options().name).time_limits
     }
 
-    /// Lets a request wait for a slot.
+    /// Queues a request for a slot.
     pub(crate) fn reserve(&mut self, reserved: Reserved) {
         self.reserved.push_back(reserved);
     }
 
-    /// The next request for a free slot.
+    /// Takes the next request for a free slot.
     pub(crate) fn next_reserved(&mut self) -> Option<Reserved> {
         self.reserved.pop_front()
     }
 
-    /// Waits for the next request whose ETA has come or that its rate lets go; for ever when there is none. Losing the race in
-    /// a `select!` loses nothing.
+    /// Waits for the next request whose ETA has arrived or that its rate limit lets start; forever if there is
+    /// none. It is safe to cancel, such as in a `select!`.
     pub(crate) async fn ready(&mut self) -> Ready {
         tokio::select! {
             biased;
@@ -137,19 +137,19 @@ impl State {
         }
     }
 
-    /// Whether no request waits for a slot or for its task's rate.
+    /// Returns whether no request waits for a slot or for its task's rate limit.
     pub(crate) fn has_no_backlog(&self) -> bool {
         self.reserved.is_empty() && self.rate_limits.is_empty()
     }
 
-    /// Forgets every request that does not run; what was not settled is delivered again.
+    /// Forgets every request that does not run; unsettled messages are redelivered.
     pub(crate) fn forget_waiting(&mut self) {
         self.reserved.clear();
         self.schedule.clear();
         self.rate_limits.clear();
     }
 
-    /// Recognises a redelivery.
+    /// Checks whether a delivery is a redelivery of a known run.
     pub(crate) fn recognise(&mut self, request: &Request, delivery: Delivery) -> Recognition {
         if !request.redelivered() {
             return Recognition::New(delivery);
@@ -157,7 +157,7 @@ impl State {
         let key = request.run_key();
         if let Some(active) = self.by_key.get(&key).and_then(|id| self.active.get_mut(id)) {
             active.deliveries.push(delivery);
-            return Recognition::UnderWay;
+            return Recognition::Running;
         }
         match self.ended.settlement(&key) {
             Some(settlement) => Recognition::Ended(delivery, settlement),
@@ -165,13 +165,13 @@ impl State {
         }
     }
 
-    /// A run has started.
+    /// Registers a started run.
     pub(crate) fn started(&mut self, id: Id, active: Active) {
         self.by_key.insert(active.request.run_key(), id);
         self.active.insert(id, active);
     }
 
-    /// Takes a run that has ended out of the table.
+    /// Removes a run that has ended from the table.
     pub(crate) fn take(&mut self, id: Id) -> Option<Active> {
         let active = self.active.remove(&id)?;
         let key = active.request.run_key();
@@ -181,7 +181,7 @@ impl State {
         Some(active)
     }
 
-    /// Remembers how a run was settled. One that shall be delivered again is forgotten.
+    /// Remembers how a run was settled. A run that is to be redelivered is forgotten.
     pub(crate) fn ended(&mut self, request: &Request, settlement: Settlement) {
         if settlement != (Settlement::Reject { requeue: true }) {
             self.ended.remember(request.run_key(), settlement);

@@ -1,14 +1,14 @@
-//! What health checks see of a worker.
+//! The status of a worker, for health checks.
 
-/// Whether a worker takes messages.
+/// Whether a worker receives messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Not yet, or not any more: the reason.
+    /// The worker is not connected yet, or no longer, for this reason.
     Away(String),
-    /// It is connected, but none of the messages that are ready has come to it: the reason.
+    /// The worker is connected, but does not receive the messages that are ready, for this reason.
     Stalled(String),
-    /// It does.
+    /// The worker receives messages.
     Consuming,
-    /// It stops.
+    /// The worker is stopping.
     Stopping,
 }

@@ -1,4 +1,4 @@
-//! Stopping a worker, within bounds that no broker can exceed (contract E.7).
+//! Stopping a worker within time limits that no broker can exceed (contract E.7).
 
 use std::time::Duration;
 
@@ -10,18 +10,19 @@ use super::consumer::Consumer;
 use super::link::Link;
 use crate::shutdown::{Shutdown, Stage};
 
-/// How long the broker may take over each step of a warm shutdown: to cancel the consumers, to take the settlements, to close a
-/// connection.
+/// Limit for each step of a warm shutdown that involves the broker: cancelling the consumers, sending the
+/// settlements, closing a connection.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same after a cold shutdown: what is in the socket's buffer goes out, but nothing is waited for.
+/// The same limit after a cold shutdown: the contents of the socket's buffer are sent, but no answer is awaited.
 const COLD_PATIENCE: Duration = Duration::from_millis(400);
 
 impl Consumer {
-    /// Stops a worker that has a link. Warm: nothing more is taken, running tasks finish and are acked, what was reserved or
-    /// scheduled returns to the queue. Cold: running tasks are ended and return as well, if acked late.
+    /// Stops the worker. Warm: no more messages are accepted, running tasks finish and are acked, and reserved or
+    /// scheduled messages return to the queue. Cold: running tasks are terminated, and their messages also return
+    /// if they are acked late.
     ///
-    /// `drain_timeout` is how long running tasks may take. A broker that does not answer costs a few seconds beyond that, and
+    /// `drain_timeout` is how long running tasks may take. A broker that does not answer adds a few seconds, and
     /// after a cold shutdown less than one.
     pub(crate) async fn stop(
         mut self,
@@ -45,17 +46,17 @@ impl Consumer {
         }
         self.state.forget_waiting();
         self.drain(shutdown, drain_timeout).await;
-        let mut goodbye = std::pin::pin!(self.say_goodbye(link, PATIENCE));
+        let mut closing = std::pin::pin!(self.settle_and_close(link, PATIENCE));
         tokio::select! {
             biased;
-            () = &mut goodbye => {}
+            () = &mut closing => {}
             _cold = shutdown.reached(Stage::Cold) => {
-                let _silent = timeout(COLD_PATIENCE, goodbye).await;
+                let _silent = timeout(COLD_PATIENCE, closing).await;
             }
         }
     }
 
-    /// Waits for running tasks, up to the drain timeout or a cold shutdown, and ends those that are left.
+    /// Waits for running tasks, up to the drain timeout or a cold shutdown, and terminates the rest.
     async fn drain(&mut self, shutdown: &mut Shutdown, drain_timeout: Duration) {
         let mut deadline = std::pin::pin!(sleep(drain_timeout));
         while !self.pool.is_empty() {
@@ -77,8 +78,8 @@ impl Consumer {
         self.pool.terminate().await;
     }
 
-    /// Sends the settlements that are left and closes what is open. The runs have ended.
-    async fn say_goodbye(&mut self, link: Option<Link>, limit: Duration) {
+    /// Sends the remaining settlements and closes the connections. The runs have ended.
+    async fn settle_and_close(&mut self, link: Option<Link>, limit: Duration) {
         let settled = async { while self.settling.next().await.is_some() {} };
         let _silent = timeout(limit, settled).await;
         let closing_link = async {

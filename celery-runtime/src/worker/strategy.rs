@@ -1,4 +1,4 @@
-//! What is to be done with a message that has arrived: Celery's `worker/strategy.py`, decided by value.
+//! The decision on a message that has arrived: Celery's `worker/strategy.py`, with the decision as a value.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use crate::task::registry::{RegisteredTask, Registry};
 use crate::task::request::{DeliveryInfo, Request};
 
-/// What to do with a message.
+/// The decision on a message.
 #[derive(Debug)]
 pub enum Disposition {
     /// Run it as soon as a slot is free.
     Start(Request, Arc<RegisteredTask>),
     /// Keep it until its ETA (contract E.3).
     Hold(Timestamp, Request, Arc<RegisteredTask>),
-    /// Its `expires` time has passed: ack it, without running it (contract E.3).
+    /// Its `expires` time has passed: ack it without running it (contract E.3).
     Expired(Request),
     /// Its task is not registered: reject it (contract E.2).
     Unregistered(Box<Incoming>),
@@ -23,7 +23,8 @@ pub enum Disposition {
     Refuse(DecodeError),
 }
 
-/// Decides in Celery's own order: the name first, then the body, then the times. `info` is how the message came.
+/// Decides in Celery's own order: by the name, then the body, then the times. `info` is how the message was
+/// delivered.
 pub fn decide(message: Message, info: Arc<DeliveryInfo>, registry: &Registry, now: Timestamp) -> Disposition {
     let incoming = match Incoming::identify(message) {
         Ok(incoming) => incoming,
@@ -43,7 +44,8 @@ pub fn decide(message: Message, info: Arc<DeliveryInfo>, registry: &Registry, no
     }
 }
 
-/// Checked on arrival and again when the run would start (contract E.3).
+/// Returns whether the message has expired. This is checked on arrival and again when the run would start (contract
+/// E.3).
 pub(crate) fn is_expired(message: &TaskMessage, now: Timestamp) -> bool {
     message.expires.is_some_and(|expires| now >= expires.timestamp())
 }
@@ -64,7 +66,7 @@ mod tests {
         TaskCall::new(task, "42", &sender)
     }
 
-    /// The name of the disposition of this message.
+    /// Returns the name of this message's disposition.
     fn decided(message: Message, now: Timestamp) -> &'static str {
         let mut registry = Registry::new();
         registry.register(TaskOptions::named("demo.echo"), |_| async { Ok(Value::None) });
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn times_decide_about_a_known_task() {
+    fn times_decide_on_a_registered_task() {
         let now = Timestamp::now();
         let (past, future) = (
             now - SignedDuration::from_secs(9),
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_comes_before_the_body() {
+    fn the_name_is_checked_before_the_body() {
         let now = Timestamp::now();
         let mut unknown = call("no.such.task").encode();
         unknown.body = b"not json".to_vec();

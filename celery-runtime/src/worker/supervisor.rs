@@ -1,4 +1,4 @@
-//! The supervisor: owns connection, channel and consumers, and builds all three again after every kind of loss.
+//! The supervisor: owns connection, channel and consumers, and rebuilds all three after any loss.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::amqp::connection::{self, BrokerError};
 use crate::shutdown::{Shutdown, Stage};
 use crate::task::registry::Registry;
 
-/// How long the broker may take to close a connection that is given up.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Limit for closing a connection that is given up.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A Celery worker.
 pub struct Worker {
@@ -24,7 +24,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker that runs the tasks of `registry`. Nothing connects before [`run`](Self::run).
+    /// Creates a worker that runs the tasks of `registry`. It does not connect before [`run`](Self::run).
     pub fn new(config: WorkerConfig, registry: Registry) -> Self {
         let status = watch::Sender::new(Status::Away("connecting".to_owned()));
         Self {
@@ -34,21 +34,21 @@ impl Worker {
         }
     }
 
-    /// Follows whether the worker takes messages, for health checks.
+    /// Returns a receiver for the worker's status, for health checks.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
-    /// Empties the worker's queues, as `--purge` does before the start. How many messages were erased.
+    /// Empties the worker's queues, as `--purge` does before the start, and returns how many messages were erased.
     ///
     /// # Errors
-    /// When the broker cannot be reached or refuses.
+    /// If the broker cannot be reached or refuses.
     pub async fn purge(&self) -> Result<u32, BrokerError> {
         Link::purge(&self.config).await
     }
 
-    /// Consumes until `shutdown` tells it to stop, and returns the exit code. Connections are opened again without end; runs
-    /// go on meanwhile (contract E.5).
+    /// Consumes until `shutdown` is triggered, and returns the exit code. Lost connections are reopened, however
+    /// long it takes; runs continue meanwhile (contract E.5).
     pub async fn run(mut self, mut shutdown: Shutdown) -> u8 {
         let mut attempt = 0;
         let mut was_ready = false;
@@ -77,7 +77,7 @@ impl Worker {
             }
             self.consumer.forget_deliveries();
             tokio::select! {
-                () = link.close(GOODBYE) => {}
+                () = link.close(CLOSE_LIMIT) => {}
                 _cold = shutdown.reached(Stage::Cold) => {}
             }
         }
@@ -91,7 +91,7 @@ impl Worker {
         shutdown.exit_code()
     }
 
-    /// Tries until a link is open. The same reason is logged once, not at each attempt.
+    /// Retries until a link is open. The same reason is logged only once, not for each attempt.
     async fn open(&mut self, attempt: &mut usize) -> Link {
         loop {
             let error = match self.consumer.open(&self.config, *attempt).await {
@@ -105,7 +105,7 @@ impl Worker {
             let wait = connection::retry_wait(*attempt);
             let away = Status::Away(error.clone());
             if *self.status.borrow() != away {
-                tracing::error!("consumer: {error}. Trying again until the broker answers");
+                tracing::error!("consumer: {error}. Retrying until the broker answers");
             }
             self.status.send_replace(away);
             tokio::select! {

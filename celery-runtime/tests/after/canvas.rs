@@ -4,7 +4,7 @@ use celery_protocol::{Embed, Signature, Value};
 
 use crate::rig::{Rig, vhost};
 
-/// Python → Rust → Python → Rust: every step of a chain is sent by the worker of the one before.
+/// Runs a chain Python → Rust → Python → Rust: the worker of each step sends the next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_goes_through_both_workers() {
     let mut rig = Rig::start(vhost("chain").await, |_| {}).await;
@@ -18,11 +18,7 @@ async fn a_chain_goes_through_both_workers() {
     assert_eq!(first.args(), [Value::from(1), Value::from(2)]);
     assert_eq!(third.args(), [Value::from(6), Value::from(4)]);
     assert_eq!(last.args(), [Value::from(10), Value::from("end")]);
-    assert_eq!(
-        last.message.id,
-        printed.trim(),
-        "the id that the client waits for"
-    );
+    assert_eq!(last.message.id, printed.trim(), "the id that the client awaits");
     for step in [&third, &last] {
         assert_eq!(step.message.root_id.as_deref(), Some(first.message.id.as_str()));
     }
@@ -72,7 +68,7 @@ async fn callbacks_get_the_result_alone_and_as_a_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errbacks_are_called_by_the_python_worker_that_knows_them() {
+async fn errbacks_are_called_by_the_python_worker_that_registers_them() {
     let mut rig = Rig::start(vhost("errback").await, |_| {}).await;
     let _python = rig.python_worker("py").await;
     for task in ["fail()", "app.signature('demo.reject')"] {
@@ -81,9 +77,9 @@ async fn errbacks_are_called_by_the_python_worker_that_knows_them() {
                 "print({task}.apply_async(link=echo('never'), link_error=py_failed.s().set(queue='py')).id)"
             ))
             .await;
-        let told = rig.run_of("demo.echo").await;
+        let received = rig.run_of("demo.echo").await;
         assert_eq!(
-            told.args(),
+            received.args(),
             [Value::from("errback"), Value::from(id.trim())],
             "{task}"
         );
@@ -93,7 +89,7 @@ async fn errbacks_are_called_by_the_python_worker_that_knows_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tail_of_a_chain_that_fails_is_not_sent() {
+async fn the_rest_of_a_failed_chain_is_not_sent() {
     let mut rig = Rig::start(vhost("tail").await, |_| {}).await;
     rig.python("chain(fail(), echo('never'))()").await;
     let failed = rig.run().await;
@@ -105,7 +101,7 @@ async fn the_tail_of_a_chain_that_fails_is_not_sent() {
     rig.stopped().await;
 }
 
-/// A chord needs a result backend; without one Celery stands still in silence, or fails the task that starts it.
+/// A chord needs a result backend; without one, Celery hangs silently, or fails the task that starts the chord.
 #[tokio::test(flavor = "multi_thread")]
 async fn chords_without_a_result_backend_are_an_error() {
     let mut rig = Rig::start(vhost("chord").await, |_| {}).await;
@@ -142,9 +138,9 @@ async fn chords_without_a_result_backend_are_an_error() {
     rig.stopped().await;
 }
 
-/// What cannot be sent at all fails the task, and is said; the worker goes on.
+/// A message that can never be sent fails the task, which is logged; the worker continues.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_sent_fails_the_task() {
+async fn an_unsendable_message_fails_the_task() {
     let mut rig = Rig::start(vhost("unsendable").await, |_| {}).await;
     let to_nowhere = "echo('x').set(exchange='no-such-exchange', routing_key='k')";
     let id = rig
@@ -152,8 +148,8 @@ async fn what_cannot_be_sent_fails_the_task() {
             "print(add(1, 2).apply_async(link={to_nowhere}, link_error=echo('failed')).id)"
         ))
         .await;
-    let told = rig.run_of("demo.echo").await;
-    assert_eq!(told.args(), [Value::from(id.trim()), Value::from("failed")]);
+    let received = rig.run_of("demo.echo").await;
+    assert_eq!(received.args(), [Value::from(id.trim()), Value::from("failed")]);
     rig.logged(
         "raised unexpected: OperationalError('there is no exchange no-such-exchange')",
         id.trim(),
@@ -163,7 +159,7 @@ async fn what_cannot_be_sent_fails_the_task() {
     rig.stopped().await;
 }
 
-/// Options of signatures lead messages elsewhere, to queues that are declared first.
+/// Options of signatures send messages to other queues, which are declared first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_goes_to_the_queue_that_it_names() {
     let mut rig = Rig::start(vhost("elsewhere").await, |_| {}).await;

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::log;
 use crate::rig::{Rig, WAIT, vhost};
 
-/// 2/s: one at once, then one every half second. A busy machine may run one late and the next soon after it, but none before
-/// its turn.
+/// Allows 2/s: one run at once, then one every half second. A busy machine may start one late and the next soon
+/// after it, but none before its time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_limit_spaces_runs_out() {
     let mut rig = Rig::start(vhost("rate").await, |config| config.concurrency = 1).await;
@@ -22,19 +22,19 @@ async fn a_rate_limit_spaces_runs_out() {
         let run = rig.run().await;
         assert_eq!(run.args(), [Value::from(n)], "in the order of arrival");
         let since = run.at.duration_since(before);
-        // Twenty milliseconds for the rounding of timers.
+        // Timers may be off by twenty milliseconds through rounding.
         assert!(
             since >= SignedDuration::from_millis(500 * n - 20),
-            "run {n} came after {since}"
+            "run {n} started after {since}"
         );
     }
     rig.queue_is("celery", 0, 0).await;
     rig.stopped().await;
 }
 
-/// Those that wait for their turn are unacked, and do not stand in the way of others.
+/// Rate-limited messages stay unacked while they wait, and do not block others.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_limited_goes_past() {
+async fn unlimited_tasks_overtake_limited_ones() {
     let mut rig = Rig::start(vhost("rate-past").await, |config| config.concurrency = 1).await;
     rig.python("for n in range(4): hourly(n).delay()\necho('others').delay()")
         .await;
@@ -48,7 +48,7 @@ async fn what_is_not_limited_goes_past() {
     rig.stopped().await;
 }
 
-/// What waits for its turn goes back to the queue when the worker stops.
+/// Rate-limited messages return to the queue when the worker stops.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limited_message_returns_at_a_shutdown() {
     let mut rig = Rig::start(vhost("rate-stop").await, |_| {}).await;
@@ -56,7 +56,7 @@ async fn a_limited_message_returns_at_a_shutdown() {
     rig.run().await;
     rig.queue_is("celery", 0, 7).await;
     let vhost = rig.stopped().await;
-    eventually("all that waited to be back", WAIT, || async {
+    eventually("all waiting messages to be back", WAIT, || async {
         let depth = vhost.queue("celery").await;
         if (depth.ready, depth.unacked) == (7, 0) {
             Ok(())
@@ -67,9 +67,10 @@ async fn a_limited_message_returns_at_a_shutdown() {
     .await;
 }
 
-/// The message's limits, given by the caller, go before the task's. The soft one is for the task to heed.
+/// The message's limits, set by the caller, take precedence over the task's. The task itself must observe the soft
+/// one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_soft_limit_tells_the_task() {
+async fn a_soft_limit_notifies_the_task() {
     let mut rig = Rig::start(vhost("soft").await, |_| {}).await;
     let id = rig
         .python("print(sleep().apply_async(soft_time_limit=1, time_limit=50).id)")
@@ -84,7 +85,7 @@ async fn a_soft_limit_tells_the_task() {
     rig.stopped().await;
 }
 
-/// A task that does not heed is dropped: it fails, its errbacks are called and its message is acked.
+/// A task that ignores the soft limit is dropped: it fails, its errbacks are called and its message is acked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hard_limit_ends_the_task() {
     let mut rig = Rig::start(vhost("hard").await, |config| config.concurrency = 1).await;
@@ -96,10 +97,11 @@ async fn a_hard_limit_ends_the_task() {
         .await;
     let id = id.trim();
     let started = rig.run_of("demo.deaf").await;
-    let told = rig.run_of("demo.echo").await;
-    assert_eq!(told.args(), [Value::from(id), Value::from("timed out")]);
-    // It has no other end. The limit counts from when the worker starts it, hardly before the task itself looks at the clock.
-    let took = told.at.duration_since(started.at);
+    let received = rig.run_of("demo.echo").await;
+    assert_eq!(received.args(), [Value::from(id), Value::from("timed out")]);
+    // The task cannot end otherwise. The limit counts from its start by the worker, only just before the task reads
+    // the clock.
+    let took = received.at.duration_since(started.at);
     assert!(took >= SignedDuration::from_millis(750), "{took}");
     let lines = log::lines(&format!("demo.deaf[{id}]"));
     for expected in [
@@ -113,7 +115,7 @@ async fn a_hard_limit_ends_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expected_failure_is_no_error() {
+async fn an_expected_failure_is_not_an_error() {
     let mut rig = Rig::start(vhost("throws").await, |_| {}).await;
     let id = rig.python("print(known().delay().id)").await;
     rig.run_of("demo.known").await;

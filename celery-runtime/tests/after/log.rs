@@ -7,7 +7,7 @@ use celery_runtime::{CeleryFormat, TaskFields};
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-/// Begins to keep what is logged.
+/// Starts to keep the log lines.
 pub(crate) fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -16,11 +16,11 @@ pub(crate) fn keep() {
             .fmt_fields(TaskFields)
             .with_writer(|| Keeper)
             .finish();
-        tracing::subscriber::set_global_default(subscriber).expect("nothing logs before");
+        tracing::subscriber::set_global_default(subscriber).expect("no other subscriber is set");
     });
 }
 
-/// The lines that contain `text`, without their times.
+/// Returns the lines that contain `text`, without their times.
 pub(crate) fn lines(text: &str) -> Vec<String> {
     let bytes = LINES.lock().unwrap_or_else(PoisonError::into_inner).clone();
     String::from_utf8_lossy(&bytes)

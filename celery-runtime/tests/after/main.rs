@@ -1,4 +1,5 @@
-//! What follows tasks, and when they may run: against a real broker, with real Python programs on the other side.
+//! Messages that follow tasks, and the times at which tasks may run: with a real broker and real Python programs as
+//! peers.
 
 mod canvas;
 mod limits;

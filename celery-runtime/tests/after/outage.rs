@@ -1,4 +1,5 @@
-//! What follows a task is held by the broker before the task's message is acked, whatever happens in between.
+//! The broker holds the messages that follow a task before the task's own message is acked, whatever happens in
+//! between.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use crate::rig::{Rig, WAIT, vhost};
 
-/// The broker is gone when the task ends. The run stays open until the callback is confirmed.
+/// The broker is down when the task ends. The run stays open until the callback is confirmed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_stays_open_while_the_broker_is_away() {
     let mut broker = Broker::start().await;
@@ -19,21 +20,21 @@ async fn a_run_stays_open_while_the_broker_is_away() {
     assert_eq!(rig.run_of("demo.gate").await.message.id, id.trim());
     broker.stop().await;
     rig.gate.add_permits(1);
-    rig.logged("what follows tasks cannot be sent", "").await;
+    rig.logged("messages that follow tasks cannot be sent", "").await;
     broker.start_again().await;
     let after = rig.run().await;
     assert_eq!(after.args(), [Value::None, Value::from("after")]);
     assert_eq!(after.message.parent_id.as_deref(), Some(id.trim()));
     rig.logged(" succeeded in ", id.trim()).await;
     rig.queue_is("celery", 0, 0).await;
-    // Neither the task nor its callback comes twice: nothing was sent that was not confirmed.
+    // Neither the task nor its callback runs twice: no message that was sent remained unconfirmed.
     rig.nothing_runs_for(Duration::from_millis(500)).await;
     rig.stopped().await;
 }
 
-/// The line is cut between the end of the task and the confirmation, ten times.
+/// The connection is cut between the end of the task and the confirmation, ten times.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_callback_is_lost_on_a_bad_line() {
+async fn no_callback_is_lost_on_a_bad_connection() {
     let vhost = vhost("line").await;
     let proxy = Proxy::start(vhost.address()).await;
     let url = vhost.amqp_url_at(proxy.port());
@@ -61,9 +62,9 @@ async fn no_callback_is_lost_on_a_bad_line() {
     rig.stopped().await;
 }
 
-/// A queue that takes nothing holds the run open; when it is there anew, everything goes on.
+/// A queue that accepts nothing keeps the run open; when it exists again, everything continues.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_holds_the_run_open() {
+async fn a_full_queue_keeps_the_run_open() {
     let vhost = vhost("full").await;
     let full = json!({"x-max-length": 0, "x-overflow": "reject-publish"});
     vhost.declare_queue("full", &full).await;
@@ -73,7 +74,7 @@ async fn a_full_queue_holds_the_run_open() {
         .await;
     rig.run_of("demo.add").await;
     rig.logged(
-        "what follows tasks cannot be sent: the broker refused the message",
+        "messages that follow tasks cannot be sent: the broker refused the message",
         "",
     )
     .await;
@@ -85,7 +86,8 @@ async fn a_full_queue_holds_the_run_open() {
     rig.stopped().await;
 }
 
-/// A shutdown does not wait for ever: what could not be sent is not acked, and its task comes again.
+/// A shutdown does not wait forever: if a message could not be sent, the task's own message is not acked, and the
+/// task is redelivered.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_send_is_not_acked_at_a_shutdown() {
     let vhost = vhost("unsent").await;

@@ -9,9 +9,9 @@ use serde_json::json;
 use crate::log;
 use crate::rig::{DIRECTORY, Rig, vhost};
 
-/// The queue is declared with priorities, and those go first that have the highest.
+/// The queue is declared with priorities, and the messages with the highest priority run first.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_most_urgent_goes_first() {
+async fn the_highest_priority_runs_first() {
     let mut rig = Rig::start(vhost("priority").await, |config| {
         config.known_queues = vec![Queue::named("celery").with_max_priority(9)];
         config.concurrency = 1;
@@ -52,9 +52,9 @@ async fn later(rig: &Rig, kind: &str, program: &str) -> String {
     python::python(&program, &variables).await
 }
 
-/// Celery's producer and our worker agree on native delayed delivery, and our retries go by it, too.
+/// Celery's producer and the Rust worker agree on native delayed delivery, and the worker's retries use it, too.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quorum_queue_keeps_what_is_for_later() {
+async fn a_quorum_queue_holds_delayed_tasks() {
     let mut rig = Rig::start(vhost("quorum").await, |config| {
         let queue = Queue::named("celery").on_exchange("celery", ExchangeType::Topic, "celery");
         config.known_queues = vec![queue.quorum()];
@@ -87,7 +87,7 @@ async fn a_quorum_queue_keeps_what_is_for_later() {
 
 /// A direct exchange cannot take part: the worker warns and holds the task itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quorum_queue_with_a_direct_exchange_leaves_it_to_the_worker() {
+async fn a_quorum_queue_with_a_direct_exchange_leaves_delays_to_the_worker() {
     let mut rig = Rig::start(vhost("direct").await, |config| {
         config.known_queues = vec![Queue::named("celery").quorum()];
     })
@@ -107,9 +107,9 @@ async fn a_quorum_queue_with_a_direct_exchange_leaves_it_to_the_worker() {
     assert!(rig.stopped().await.get("celery", 1).await.is_empty());
 }
 
-/// A queue that others have made is used as it is, whatever is configured here.
+/// A queue that others have declared is used as it is, whatever is configured here.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_made_otherwise_is_used_as_it_is() {
+async fn a_queue_declared_differently_is_used_as_it_is() {
     let vhost = vhost("otherwise").await;
     vhost.declare_queue("celery", &json!({"x-max-priority": 3})).await;
     let mut rig = Rig::start(vhost, |config| {

@@ -1,4 +1,4 @@
-//! Retries: the same id, one more in `retries`, at its time.
+//! Retries: the same id, an incremented `retries`, at the requested time.
 
 use celery_protocol::Value;
 use jiff::SignedDuration;
@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use crate::rig::{Rig, vhost};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_keeps_the_id_and_comes_at_its_time() {
+async fn a_retry_keeps_the_id_and_runs_at_its_time() {
     let mut rig = Rig::start(vhost("retry").await, |_| {}).await;
     let id = rig
         .python("print(retry(1, k=2).apply_async(link=echo('done'), headers={'x': 'y'}, priority=3).id)")
@@ -24,7 +24,7 @@ async fn a_retry_keeps_the_id_and_comes_at_its_time() {
         if let Some(before) = before {
             assert!(
                 run.at.duration_since(before) >= SignedDuration::from_secs(1),
-                "run {retries} came too soon"
+                "run {retries} started too early"
             );
         }
         before = Some(run.at);
@@ -33,7 +33,7 @@ async fn a_retry_keeps_the_id_and_comes_at_its_time() {
     assert_eq!(
         done.args(),
         [Value::None, Value::from("done")],
-        "the callbacks came along"
+        "the callbacks are kept"
     );
     let lines = crate::log::lines(&format!("demo.retry[{}] retry", id.trim()));
     let expected = format!(
@@ -45,10 +45,10 @@ async fn a_retry_keeps_the_id_and_comes_at_its_time() {
     rig.stopped().await;
 }
 
-/// The retry that the Rust worker sent is run by a Python worker of the same queue. The message behind the first run keeps the
-/// Rust worker busy, so that it cannot use up all retries itself.
+/// A Python worker of the same queue runs the retry that the Rust worker sent. The message behind the first run
+/// keeps the Rust worker busy, so that it cannot use up all retries itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_can_go_on_in_python() {
+async fn a_retry_can_continue_in_python() {
     let mut rig = Rig::start(vhost("handover").await, |config| {
         config.queues = vec!["shared".to_owned(), "other".to_owned()];
         config.concurrency = 1;
@@ -70,12 +70,12 @@ async fn a_retry_can_go_on_in_python() {
 
     let mut rig = Rig::start(vhost, |config| config.queues = vec!["other".to_owned()]).await;
     let _python = rig.python_worker("shared").await;
-    let told = rig.run_of("demo.echo").await;
-    let [what, told_id, retries] = told.args() else {
-        panic!("{told:?}")
+    let received = rig.run_of("demo.echo").await;
+    let [what, received_id, retries] = received.args() else {
+        panic!("{received:?}")
     };
     assert_eq!(
-        (what.as_str(), told_id.as_str()),
+        (what.as_str(), received_id.as_str()),
         (Some("flaky"), Some(id.trim()))
     );
     assert!(
@@ -86,7 +86,7 @@ async fn a_retry_can_go_on_in_python() {
     rig.stopped().await;
 }
 
-/// After `max_retries` the task fails with what it asked to be retried for.
+/// After `max_retries` the task fails with the exception of its retries.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_retried_too_often_fails() {
     let mut rig = Rig::start(vhost("too-often").await, |_| {}).await;
@@ -100,8 +100,8 @@ async fn a_task_that_is_retried_too_often_fails() {
             (id.trim(), retries)
         );
     }
-    let told = rig.run_of("demo.echo").await;
-    assert_eq!(told.args(), [Value::from(id.trim()), Value::from("gave up")]);
+    let received = rig.run_of("demo.echo").await;
+    assert_eq!(received.args(), [Value::from(id.trim()), Value::from("gave up")]);
     rig.logged("raised unexpected: KeyError('elsewhere')", id.trim())
         .await;
     rig.queue_is("celery", 0, 0).await;

@@ -1,4 +1,4 @@
-//! A worker in this process whose tasks report what they do, and Python programs beside it.
+//! A worker in this process whose tasks report their runs, with Python programs as peers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use crate::log;
 
-/// For what comes sooner or later, also on a busy machine.
+/// Limit for events that must happen eventually, also on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(2);
 
-/// A run as its task saw it.
+/// A run, as reported by its task.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) message: TaskMessage,
@@ -49,7 +49,7 @@ impl Rig {
         Self::start_at(vhost, url, set).await
     }
 
-    /// A rig whose worker reaches the broker by this URL.
+    /// Starts a rig whose worker connects to the broker with this URL.
     pub(crate) async fn start_at(vhost: Vhost, url: String, set: impl FnOnce(&mut WorkerConfig)) -> Self {
         log::keep();
         let mut config = WorkerConfig::new(url.parse().expect("a broker URL"), "celery@rig");
@@ -66,8 +66,8 @@ impl Rig {
         tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
             .await
             .expect("the worker consumes in time")
-            .expect("the worker lives");
-        // Not before the worker, which declares the queue as it shall be.
+            .expect("the worker is alive");
+        // It must not start before the worker, which declares the queue with the right attributes.
         let producer = Producer::start(ProducerConfig {
             broker: vhost.amqp_url().parse().expect("a broker URL"),
             queue,
@@ -84,15 +84,15 @@ impl Rig {
         }
     }
 
-    /// The next run that a task reported.
+    /// Waits for the next run that a task reports.
     pub(crate) async fn run(&mut self) -> Seen {
         tokio::time::timeout(WAIT, self.runs.recv())
             .await
             .expect("a run in time")
-            .expect("the worker lives")
+            .expect("the worker is alive")
     }
 
-    /// The next run of this task.
+    /// Waits for the next run of this task.
     pub(crate) async fn run_of(&mut self, task: &str) -> Seen {
         loop {
             let seen = self.run().await;
@@ -135,7 +135,7 @@ impl Rig {
         .await
     }
 
-    /// Runs a Python program that knows the tasks of `tasks.py`; what it printed.
+    /// Runs a Python program that can use the tasks of `tasks.py`, and returns its output.
     pub(crate) async fn python(&self, program: &str) -> String {
         let program = format!("from tasks import *\n{program}");
         let broker = self.vhost.amqp_url();
@@ -170,11 +170,11 @@ impl Rig {
     }
 
     pub(crate) async fn send(&self, call: &TaskCall) -> String {
-        self.producer.send(call).await.expect("the broker takes it");
+        self.producer.send(call).await.expect("the broker accepts it");
         call.id.clone()
     }
 
-    /// Stops warmly; whether by then everything was settled, the queue says.
+    /// Stops the worker warmly. The queue shows whether everything was settled by then.
     pub(crate) async fn stopped(mut self) -> Vhost {
         self.stop.warm();
         let ended = tokio::time::timeout(WAIT, self.worker.join_next())
@@ -186,7 +186,7 @@ impl Rig {
     }
 }
 
-/// Where `tasks.py` is.
+/// The directory of `tasks.py`.
 pub(crate) const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/after");
 
 pub(crate) async fn vhost(name: &str) -> Vhost {
@@ -259,7 +259,7 @@ fn tasks(report: &mpsc::UnboundedSender<Seen>, gate: &Arc<Semaphore>) -> Registr
         seen(&entered, &request);
         let gate = Arc::clone(&gate);
         async move {
-            gate.acquire().await.expect("the gate is there").forget();
+            gate.acquire().await.expect("the gate is open").forget();
             Ok(Value::None)
         }
     });

@@ -1,7 +1,7 @@
-"""The Python side of these tests: its tasks, and the names of those of the Rust worker."""
+"""The Python side of these tests: its tasks, and the names of the Rust worker's tasks."""
 import os
 
-from celery import Celery, chain, chord, group  # noqa: F401, the tests' programs take them from here
+from celery import Celery, chain, chord, group  # noqa: F401, imported by the tests' programs
 from kombu import Exchange, Queue
 
 app = Celery('demo', broker=os.environ['BROKER'])
@@ -20,7 +20,7 @@ def py_add(x, y):
 
 @app.task(name='py.failed')
 def py_failed(task_id):
-    """An errback; it tells the Rust worker whom it was called for."""
+    """An errback; it reports to the Rust worker the task that it was called for."""
     app.send_task('demo.echo', ('errback', task_id), queue='celery')
 
 
@@ -30,7 +30,7 @@ def flaky(self):
 
 
 def remote(name):
-    """A task of the Rust worker; Python knows it by its name alone."""
+    """A task of the Rust worker; Python has only its name."""
     return lambda *args, **kwargs: app.signature(name, args=args, kwargs=kwargs)
 
 

@@ -1,4 +1,4 @@
-//! A redelivered message whose run goes on, or has just ended, here.
+//! Redelivered messages whose run is still active here, or has just ended.
 
 use std::sync::atomic::Ordering;
 
@@ -8,12 +8,12 @@ use harness::Proxy;
 use crate::rig::Rig;
 use crate::vhost;
 
-/// The broker delivers again what was not acked when the connection went; the run it stands for goes on here.
+/// The broker redelivers messages that were unacked when the connection was lost; the run is still active here.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
+async fn a_redelivered_run_that_is_still_active_is_not_run_twice() {
     let mut rig = Rig::start(vhost("redelivered").await, |_| {}).await;
     let id = rig.send(&Rig::call("demo.sleep")).await;
-    rig.begun(1).await;
+    rig.started(1).await;
     rig.vhost.close_all_connections().await;
     assert_eq!(rig.run().await.0, id);
     rig.queue_is(0, 0).await;
@@ -21,7 +21,7 @@ async fn a_redelivered_run_that_goes_on_is_not_run_twice() {
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// It was acked when it ended, but the ack was lost with the connection.
+/// The message was acked when the run ended, but the ack was lost with the connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redelivered_run_that_has_just_ended_is_settled_and_not_run_again() {
     let vhost = vhost("ended").await;
@@ -29,7 +29,7 @@ async fn a_redelivered_run_that_has_just_ended_is_settled_and_not_run_again() {
     let through_it = vhost.amqp_url_at(proxy.port()).parse().expect("a broker URL");
     let mut rig = Rig::start(vhost, |config| config.broker = through_it).await;
     let id = rig.send(&Rig::call("demo.gate")).await;
-    rig.begun(1).await;
+    rig.started(1).await;
     proxy.silence();
     rig.gate.add_permits(1);
     assert_eq!(rig.run().await.0, id);
@@ -43,14 +43,15 @@ async fn a_redelivered_run_that_has_just_ended_is_settled_and_not_run_again() {
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// Two messages with one task id, both redelivered while a run of it goes on: each is settled when it ends.
+/// Two messages with one task id are both redelivered while a run of it is active: each is settled when the run
+/// ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_redelivery_of_a_run_is_settled() {
     let mut rig = Rig::start(vhost("twins").await, |_| {}).await;
     let call = Rig::call("demo.sleep");
     rig.send(&call).await;
     rig.send(&call).await;
-    rig.begun(2).await;
+    rig.started(2).await;
     rig.vhost.close_all_connections().await;
     for _ in 0..2 {
         assert_eq!(rig.run().await.0, call.id);

@@ -1,4 +1,4 @@
-//! The engine against a real broker, with tasks of the test's own.
+//! The worker engine on a real broker, with the test's own tasks.
 
 mod duplicates;
 mod progress;
@@ -47,7 +47,7 @@ async fn held_messages_leave_the_window_open() {
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// Sends a task that must not run before this time; its id.
+/// Sends a task that must not run before this time, and returns its id.
 async fn send_for(rig: &Rig, eta: Timestamp) -> String {
     let mut call = Rig::call("demo.echo");
     call.eta = Some(eta.to_string());
@@ -55,7 +55,7 @@ async fn send_for(rig: &Rig, eta: Timestamp) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_is_a_failed_task_and_the_worker_goes_on() {
+async fn a_panic_is_a_failed_task_and_the_worker_continues() {
     let mut rig = Rig::start(vhost("panic").await, |_| {}).await;
     rig.send(&Rig::call("demo.panic")).await;
     let id = rig.send(&Rig::call("demo.echo")).await;
@@ -65,7 +65,7 @@ async fn a_panic_is_a_failed_task_and_the_worker_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rejected_message_comes_back_and_runs_again() {
+async fn a_requeued_message_is_redelivered_and_runs_again() {
     let mut rig = Rig::start(vhost("reject").await, |_| {}).await;
     let id = rig.send(&Rig::call("demo.reject_once")).await;
     assert_eq!((rig.run().await.0, rig.run().await.0), (id.clone(), id));
@@ -74,7 +74,7 @@ async fn a_rejected_message_comes_back_and_runs_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_task_leaves_the_queue_and_the_worker_goes_on() {
+async fn messages_that_are_not_tasks_leave_the_queue_and_the_worker_continues() {
     let mut rig = Rig::start(vhost("garbage").await, |_| {}).await;
     let typed = json!({"content_type": "application/json", "content_encoding": "utf-8"});
     let task = |name: &str| {
@@ -112,7 +112,7 @@ async fn a_queue_with_other_arguments_is_used_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_queue_is_declared_anew_by_worker_and_producer() {
+async fn a_deleted_queue_is_declared_again_by_worker_and_producer() {
     let mut rig = Rig::start(vhost("deleted").await, |_| {}).await;
     let first = rig.send(&Rig::call("demo.echo")).await;
     assert_eq!(rig.run().await.0, first);
@@ -137,7 +137,7 @@ async fn a_cold_shutdown_returns_running_messages_to_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warm_shutdown_finishes_what_runs_and_returns_what_waits() {
+async fn a_warm_shutdown_finishes_running_tasks_and_returns_waiting_messages() {
     let mut rig = Rig::start(vhost("warm").await, |config| config.concurrency = 1).await;
     rig.send(&Rig::call("demo.gate")).await;
     rig.send(&Rig::call("demo.gate")).await;
@@ -152,21 +152,21 @@ async fn a_warm_shutdown_finishes_what_runs_and_returns_what_waits() {
     rig.queue_is(1, 0).await;
 }
 
-/// Celery's default: acked when the run starts, so nothing is left unacked while it goes on.
+/// Covers Celery's default: a message is acked when its run starts, so none is unacked during the run.
 #[tokio::test(flavor = "multi_thread")]
-async fn early_acks_come_before_the_run() {
+async fn early_acks_precede_the_run() {
     let mut rig = Rig::start(vhost("early").await, |config| config.acks_late = false).await;
     let id = rig.send(&Rig::call("demo.gate")).await;
-    rig.begun(1).await;
+    rig.started(1).await;
     rig.queue_is(0, 0).await;
     rig.gate.add_permits(1);
     assert_eq!(rig.run().await.0, id);
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// It refuses the argument that has a consumer cancelled when its queue goes away.
+/// A quorum queue refuses the argument that cancels a consumer when its queue is deleted.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_quorum_queue_that_nobody_told_of_is_consumed() {
+async fn a_quorum_queue_that_is_not_configured_is_consumed() {
     let vhost = vhost("quorum").await;
     vhost
         .declare_queue("celery", &json!({"x-queue-type": "quorum"}))
@@ -177,9 +177,9 @@ async fn a_quorum_queue_that_nobody_told_of_is_consumed() {
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// The line is silent while the producer connects, so that its messages go out on no connection at all.
+/// The connection is silent while the producer connects, so that its messages are sent on no connection at all.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_found_no_connection_says_nothing_against_the_next_one() {
+async fn a_message_without_a_connection_does_not_count_against_the_next_one() {
     let vhost = vhost("suspect").await;
     let proxy = Proxy::start(vhost.address()).await;
     proxy.silence();
@@ -191,7 +191,7 @@ async fn a_message_that_found_no_connection_says_nothing_against_the_next_one() 
     });
     let silent = producer.send(&Rig::call("demo.echo")).await;
     assert!(matches!(silent, Err(PublishError::Deadline(_))), "{silent:?}");
-    // One, or as many as were given up until now.
+    // One connection, or as many as were given up until now.
     let silent = proxy.accepted();
     proxy.restore();
     eventually("a connection", WAIT, || async {
@@ -203,14 +203,14 @@ async fn a_message_that_found_no_connection_says_nothing_against_the_next_one() 
     })
     .await;
 
-    // No other than the first that came to something.
+    // No connection is opened after the first successful one.
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(proxy.accepted(), silent + 1);
     producer.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_producer_without_a_broker_says_so_within_its_deadline() {
+async fn a_producer_without_a_broker_reports_it_within_its_deadline() {
     let mut broker = Broker::start().await;
     let vhost = broker.vhost("producer").await;
     let producer = Producer::start(ProducerConfig {
@@ -231,7 +231,7 @@ async fn a_producer_without_a_broker_says_so_within_its_deadline() {
     let start = tokio::time::Instant::now();
     let silent = producer.send(&Rig::call("demo.echo")).await;
     assert!(matches!(silent, Err(PublishError::Deadline(_))), "{silent:?}");
-    // The broker says nothing as long as it is frozen, so any bound tells the deadline from waiting for its answer.
+    // The broker is silent while it is frozen, so any bound distinguishes the deadline from waiting for its answer.
     assert!(start.elapsed() < WAIT, "{:?}", start.elapsed());
     broker.thaw();
 

@@ -1,4 +1,4 @@
-//! A worker that is connected but is given nothing reconnects by itself, and says that it is not ready.
+//! A worker that is connected but receives nothing reconnects by itself, and reports that it is not ready.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::rig::Rig;
 use crate::starving::Starving;
 use crate::vhost;
 
-/// How long nothing may come, in these tests.
+/// Longest time without a message in these tests.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 async fn start(name: &str) -> (Rig, Starving) {
@@ -25,7 +25,7 @@ async fn start(name: &str) -> (Rig, Starving) {
     (rig, relay)
 }
 
-/// More than the window holds, so that some stay ready.
+/// Sends more messages than the window holds, so that some stay ready.
 async fn send_five(rig: &Rig) -> Vec<String> {
     let mut sent = Vec::new();
     for _ in 0..5 {
@@ -45,11 +45,11 @@ async fn five_runs(rig: &mut Rig) -> Vec<String> {
 }
 
 fn is_stalled(status: &Status) -> bool {
-    matches!(status, Status::Stalled(reason) if reason.starts_with("3 messages are ready, but none has come for "))
+    matches!(status, Status::Stalled(reason) if reason.starts_with("3 messages are ready, but none has arrived for "))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_starved_consumer_is_made_anew() {
+async fn a_starved_consumer_is_replaced() {
     let (mut rig, relay) = start("starved").await;
     relay.starve();
     let sent = send_five(&rig).await;
@@ -61,7 +61,8 @@ async fn a_starved_consumer_is_made_anew() {
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// Connected anew without success it stays not ready; it is ready again as soon as somebody else has done the work.
+/// After reconnecting without success, the worker is still not ready; it is ready again as soon as someone else has
+/// done the work.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stays_starved_is_not_ready_until_nothing_is_left_to_do() {
     let (mut rig, relay) = start("starved-on").await;
@@ -77,7 +78,7 @@ async fn a_worker_that_stays_starved_is_not_ready_until_nothing_is_left_to_do() 
     assert_eq!(rig.stopped().await, 0);
 }
 
-/// Full slots are no reason to reconnect, however much is ready and however long they stay full.
+/// Full slots are not a reason to reconnect, however many messages are ready and however long the slots stay full.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_worker_is_left_alone() {
     let (mut rig, relay) = start("busy").await;
@@ -86,7 +87,7 @@ async fn a_busy_worker_is_left_alone() {
     for _ in 0..8 {
         sent.push(rig.send(&Rig::call("demo.gate")).await);
     }
-    rig.begun(2).await;
+    rig.started(2).await;
     tokio::time::sleep(PATIENCE * 4).await;
     assert_eq!(relay.connections(), connections);
     rig.gate.add_permits(sent.len());

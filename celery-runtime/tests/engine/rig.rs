@@ -1,4 +1,4 @@
-//! A worker in this process, and what its tasks report.
+//! A worker in this process, and the reports of its tasks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +15,10 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// For what comes sooner or later, also on a busy machine.
+/// Limit for events that must happen eventually, also on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(1);
 
-/// A worker in this process whose tasks report what they do.
+/// A worker in this process whose tasks report their runs.
 pub(crate) struct Rig {
     pub(crate) vhost: Vhost,
     pub(crate) producer: Producer,
@@ -64,7 +64,7 @@ impl Rig {
             let (counter, gate, report) = (Arc::clone(&counter), Arc::clone(&gated), passed.clone());
             async move {
                 counter.fetch_add(1, Ordering::SeqCst);
-                gate.acquire().await.expect("the gate is there").forget();
+                gate.acquire().await.expect("the gate is open").forget();
                 let _test_over = report.send((request.id().to_owned(), Timestamp::now()));
                 Ok(Value::None)
             }
@@ -95,7 +95,7 @@ impl Rig {
         tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
             .await
             .expect("the worker consumes in time")
-            .expect("the worker lives");
+            .expect("the worker is alive");
         Self {
             vhost,
             producer,
@@ -113,30 +113,30 @@ impl Rig {
     }
 
     pub(crate) async fn send(&self, call: &TaskCall) -> String {
-        self.producer.send(call).await.expect("the broker takes it");
+        self.producer.send(call).await.expect("the broker accepts it");
         call.id.clone()
     }
 
-    /// Waits until the worker says so.
+    /// Waits until the worker has a status that `wanted` accepts.
     pub(crate) async fn status_is(&mut self, wanted: impl FnMut(&Status) -> bool) -> Status {
         let seen = tokio::time::timeout(WAIT, self.status.wait_for(wanted));
-        seen.await.expect("in time").expect("the worker lives").clone()
+        seen.await.expect("in time").expect("the worker is alive").clone()
     }
 
-    /// The next run that a task reported.
+    /// Waits for the next run that a task reports.
     pub(crate) async fn run(&mut self) -> (String, Timestamp) {
         tokio::time::timeout(WAIT, self.runs.recv())
             .await
             .expect("a run in time")
-            .expect("the worker lives")
+            .expect("the worker is alive")
     }
 
-    /// Waits until so many runs of tasks that take their time have begun.
-    pub(crate) async fn begun(&self, count: usize) {
-        eventually(format!("{count} runs to begin"), WAIT, || async {
+    /// Waits until `count` runs of `demo.gate` and `demo.sleep` have started.
+    pub(crate) async fn started(&self, count: usize) {
+        eventually(format!("{count} runs to start"), WAIT, || async {
             match self.sleeping.load(Ordering::SeqCst) {
-                begun if begun == count => Ok(()),
-                begun => Err(format!("{begun} have begun")),
+                started if started == count => Ok(()),
+                started => Err(format!("{started} have started")),
             }
         })
         .await;

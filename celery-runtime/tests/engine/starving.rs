@@ -1,4 +1,5 @@
-//! A relay before the broker that keeps deliveries from a consumer and lets all else pass, heartbeats too.
+//! A relay in front of the broker that holds back deliveries from a consumer and passes everything else, including
+//! heartbeats.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,15 +12,15 @@ use tokio::task::JoinSet;
 
 use crate::rig::WAIT;
 
-/// AMQP 0.9.1, 2.3.5: type, channel and size before the payload, an end mark behind it.
+/// The size of a frame's head. AMQP 0.9.1, 2.3.5: type, channel and size before the payload, an end mark after it.
 const HEAD: usize = 7;
 const METHOD: u8 = 1;
 const CONTENT_HEADER: u8 = 2;
 const CONTENT_BODY: u8 = 3;
-/// Class 60, method 60.
+/// Class 60, method 60: `basic.deliver`.
 const BASIC_DELIVER: [u8; 4] = [0, 60, 0, 60];
 
-/// The relay, until it is dropped.
+/// The relay, which runs until it is dropped.
 pub(crate) struct Starving {
     port: u16,
     starves: Arc<AtomicBool>,
@@ -55,22 +56,22 @@ impl Starving {
         self.port
     }
 
-    /// From now on no message gets through.
+    /// Holds back all messages from now on.
     pub(crate) fn starve(&self) {
         self.starves.store(true, Ordering::SeqCst);
     }
 
-    /// From now on they do. Those kept back so far do not.
+    /// Passes messages again from now on. Those held back so far are lost.
     pub(crate) fn feed(&self) {
         self.starves.store(false, Ordering::SeqCst);
     }
 
-    /// How many connections there were so far.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// Waits until there were so many.
+    /// Waits until there have been `count` connections.
     pub(crate) async fn connected(&self, count: usize) {
         eventually(format!("{count} connections"), WAIT, || async {
             match self.connections() {
@@ -91,7 +92,7 @@ async fn relay(client: TcpStream, broker: TcpStream, starves: Arc<AtomicBool>) {
     }
 }
 
-/// Passes the broker's frames on; while it starves, without deliveries and their content.
+/// Passes the broker's frames on, but without deliveries and their content while it starves the consumer.
 async fn sift(
     mut from: impl AsyncRead + Unpin,
     mut to: OwnedWriteHalf,

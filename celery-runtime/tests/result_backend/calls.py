@@ -1,4 +1,4 @@
-"""Calls the tasks and prints, as JSON, what came of it: `calls.py <what>`. Raw texts are what stands in the backend."""
+"""Calls the tasks and prints the results as JSON: `calls.py <what>`. Raw texts are the values in the backend."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def raw(task_id):
 
 
 def settled(task_id, status=("SUCCESS", "FAILURE", "REVOKED")):
-    """The raw text once its state is one of these."""
+    """Returns the raw text once its state is one of these."""
     until = time.monotonic() + WAIT
     while time.monotonic() < until:
         text = raw(task_id)
@@ -42,7 +42,7 @@ def settled(task_id, status=("SUCCESS", "FAILURE", "REVOKED")):
 
 
 def got(result):
-    """What `get()` gives."""
+    """Returns the result of `get()`, or its exception."""
     try:
         return repr(result.get(timeout=WAIT))
     except Exception as error:
@@ -50,12 +50,12 @@ def got(result):
 
 
 def expired(worker, **options):
-    """Too late from the beginning. The broker drops such a message unless a consumer takes it at once."""
+    """Calls a task that has already expired. The broker drops such a message unless a consumer receives it at once."""
     return add.apply_async((1, 2), expires=-1, queue=worker, **options)
 
 
 def left(*endings):
-    """What chords have left behind. A worker clears up after it has sent the body, so this waits for that."""
+    """Returns the keys that chords have left. A worker deletes them after it has sent the body, so this waits for that."""
     until = time.monotonic() + WAIT
     while True:
         keys = [found.decode() for found in store().keys("celery-taskset-meta-*")]
@@ -80,7 +80,7 @@ SIGNATURES = {
 
 
 def pairs():
-    """Every task on both workers: the raw texts, the lifetimes, what `get()` gives."""
+    """Calls every task on both workers: the raw texts, the lifetimes, the results of `get()`."""
     calls = {"expired": {worker: expired(worker) for worker in WORKERS}}
     for result in calls["expired"].values():
         settled(result.id)
@@ -101,7 +101,7 @@ def pairs():
 
 
 def followers():
-    """What Celery stores of tasks that others follow."""
+    """Returns the stored values of tasks that are followed by others."""
     found = {}
     for worker in WORKERS:
 
@@ -134,7 +134,7 @@ def followers():
 
 
 def silent():
-    """Tasks that leave nothing in the backend, and one that tells that they have run."""
+    """Calls tasks that leave nothing in the backend, and one whose result shows that they have run."""
     results = [
         ignored.apply_async(queue="rust"),
         value.apply_async(("int",), queue="rust", ignore_result=True),
@@ -146,7 +146,7 @@ def silent():
 
 
 def tracked():
-    """What is published while a task runs, on both workers, and what stands there afterwards."""
+    """Returns the messages published while a task runs, on both workers, and the value stored afterwards."""
     found = {}
     for worker in WORKERS:
         task_id = f"tracked-{worker}"
@@ -166,7 +166,7 @@ def tracked():
 
 
 def over_rpc():
-    """`rpc://`: what `get()` gives, and the raw replies of both workers to a queue of our own."""
+    """`rpc://`: the results of `get()`, and the raw replies of both workers to a queue of this program."""
     found = {"got": {name: got(SIGNATURES[name].clone().apply_async(queue="rust")) for name in SIGNATURES}}
     found["got"]["expired"] = got(expired("rust"))
     replies = Queue("replies", Exchange(""), "replies")
@@ -194,13 +194,13 @@ def over_rpc():
 
 
 def chords():
-    """Headers on both workers in turn, the last to return once here and once there, bodies of every kind."""
+    """Runs headers alternating between both workers, each of which returns last once, with bodies of every kind."""
 
     def on(worker, signature):
         return signature.set(queue=worker)
 
     def mixed(count, late=None):
-        """Tasks i + i, in turn on both workers; those of `late` take a second."""
+        """Returns tasks i + i, alternating between both workers; those of `late` take a second."""
         return [
             on(worker, add.s(i, i, delay=1 if worker == late else 0))
             for i, worker in zip(range(count), WORKERS * count)
@@ -240,13 +240,13 @@ def chords():
 
 
 def broken_chords():
-    """Headers with a failure: by a task of each worker, returned last to each worker."""
+    """Runs headers with a failure: of a task of each worker, with each worker returning last."""
 
     def on(worker, signature):
         return signature.set(queue=worker)
 
     def of_body(result):
-        """Of the body alone: `get()` of the whole raises what a task of the header has raised."""
+        """Returns the result of the body alone: `get()` of the whole raises the exception of a task of the header."""
         return got(app.AsyncResult(result.id))
 
     found = {}
@@ -277,12 +277,12 @@ def broken_chords():
 
 
 def one():
-    """Calls a task and does not wait."""
+    """Calls a task without waiting."""
     app.send_task("tasks.add", (1, 2), queue="rust", task_id="one")
 
 
 def of_one():
-    """The result of that task; it is forgotten then."""
+    """Returns the result of that task and forgets it."""
     result = app.AsyncResult("one")
     return got(result), result.forget()
 

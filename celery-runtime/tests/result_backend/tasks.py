@@ -1,4 +1,4 @@
-"""The tasks of the result backend's tests, as a Python worker runs them; the Rust worker has the same."""
+"""The tasks of the result backend's tests, for the Python worker; the Rust worker has the same tasks."""
 
 import datetime
 import decimal

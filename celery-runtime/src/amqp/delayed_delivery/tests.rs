@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-/// The declarations of every captured start with a quorum or a priority queue, in order, with their arguments and the
-/// types of these.
+/// Compares the declarations of every captured start with a quorum or a priority queue, in order, with their
+/// arguments and the types of the arguments.
 #[test]
-fn what_we_declare_is_what_celery_declared() {
+fn declarations_equal_those_of_celery() {
     let topic = Queue::named("qt")
         .on_exchange("qt", ExchangeType::Topic, "qt")
         .quorum();
@@ -38,8 +38,8 @@ fn what_we_declare_is_what_celery_declared() {
     assert_eq!(compared, (3 + 113 + 2) + (3 + 113) + 3);
 }
 
-/// The declarations of a capture, without those of events and remote control: those of the tasks' connection, then
-/// those of delayed delivery's.
+/// Returns the declarations of a capture, without those of events and remote control: first those of the tasks'
+/// connection, then those of the connection for delayed delivery.
 fn captured(file: &str) -> Vec<Json> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/celery");
     let text = std::fs::read_to_string(PathBuf::from(directory).join(format!("{file}.json"))).unwrap();
@@ -121,7 +121,7 @@ fn shown(declaration: &Declaration) -> Json {
     }
 }
 
-/// Every captured producer of a task for later, and the delivery of one of them.
+/// Covers every captured producer of a delayed task, and the delivery of one of them.
 #[test]
 fn delayed_tasks_go_where_celery_sends_them() {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/celery");
@@ -151,7 +151,7 @@ fn delayed_tasks_go_where_celery_sends_them() {
         let ours = delayed.unwrap_or_else(|| routes.destination(route));
         let key = capture["routing_key"].as_str().unwrap();
         if file == "task-v2-quorum-eta" {
-            // The delay is the distance of the year 2030 from that run.
+            // The delay is the time from that capture to the year 2030.
             assert_eq!(without_delay(key), "qt");
             assert_eq!((key.len(), ours.routing_key.len()), (58, 58));
         } else {
@@ -164,7 +164,7 @@ fn delayed_tasks_go_where_celery_sends_them() {
 }
 
 #[test]
-fn a_delay_is_taken_off_before_another_is_put_on() {
+fn an_earlier_delay_is_removed_before_another_is_added() {
     let once = routing_key(5, "task.a");
     assert_eq!(without_delay(&once), "task.a");
     assert_eq!(routing_key(9, &once), routing_key(9, "task.a"));
@@ -174,7 +174,7 @@ fn a_delay_is_taken_off_before_another_is_put_on() {
 }
 
 #[test]
-fn less_than_a_second_is_no_delay_and_nine_years_are_cut() {
+fn less_than_a_second_is_not_a_delay_and_nine_years_are_capped() {
     let now: Timestamp = "2026-11-22T11:00:00Z".parse().unwrap();
     let sender = Sender {
         origin: "gen1@host".to_owned(),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::canvas::bounds::{MAX_DEPTH, MAX_NESTING, MAX_WEIGHT};
 
-/// On the stack of a thread of tokio: what the callback of a task is planned to be.
+/// Plans a callback on a stack as large as that of a tokio thread, and returns the number of messages.
 fn planned(callback: Json) -> Result<usize, CanvasError> {
     let plan = move || {
         let callback = Signature::from_value(read(&callback)).expect("a signature");
@@ -49,7 +49,7 @@ fn chord(header: impl IntoIterator<Item = Json>, body: &Json) -> Json {
     json!({"task": "celery.chord", "subtask_type": "chord", "kwargs": {"header": header, "body": body}})
 }
 
-/// `levels` of a shape within each other, with a task inside.
+/// Returns a shape nested `levels` times, with a task inside.
 fn nested(levels: usize, shape: Wrap) -> Json {
     (0..levels).fold(task(), |inner, _| shape(inner))
 }
@@ -65,7 +65,7 @@ const SHAPES: [(&str, Wrap); 4] = [
 ];
 
 #[test]
-fn shapes_are_nested_so_far_and_no_further() {
+fn shapes_are_nested_up_to_the_limit_and_no_further() {
     for (name, shape) in SHAPES {
         let sent = planned(nested(MAX_NESTING, shape));
         assert!(sent.as_ref().is_ok_and(|sent| *sent > 0), "{name}: {sent:?}");
@@ -87,7 +87,7 @@ fn shapes_are_nested_so_far_and_no_further() {
     }
 }
 
-/// Not nested in the message, but each group becomes a chord around the rest.
+/// The groups are not nested in the message, but each becomes a chord around the rest.
 #[test]
 fn a_chain_of_groups_is_as_deep_as_it_is_long() {
     let groups = |count| chain((0..count).map(|_| group([task(), task()])));
@@ -103,7 +103,7 @@ fn a_chain_of_groups_is_as_deep_as_it_is_long() {
 }
 
 #[test]
-fn what_is_wide_is_sent_unless_it_multiplies() {
+fn wide_shapes_are_sent_unless_they_multiply() {
     assert_eq!(planned(group((0..5_000).map(|_| task()))), Ok(5_000));
     assert_eq!(planned(chain((0..5_000).map(|_| task()))), Ok(1));
     assert_eq!(planned(chord((0..5_000).map(|_| task()), &task())), Ok(5_000));

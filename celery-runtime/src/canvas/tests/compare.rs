@@ -1,4 +1,4 @@
-//! Compares messages with golden ones: what differs from run to run is checked by what it must be.
+//! Compares messages with golden ones: values that differ from run to run are checked by rule.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::sender;
 use crate::canvas::Publication;
 
-/// The time at which everything is planned here.
+/// Returns the time at which everything is planned in these tests.
 pub(super) fn now() -> Timestamp {
     "2026-11-22T11:12:22.105038Z".parse().expect("a time")
 }
 
-/// The ids that a message has brought along, and how the new ones are called there and here.
+/// The ids in a received message, and the new ids on the expected side with their counterparts here.
 pub(super) struct Ids {
     known: HashSet<String>,
     named: HashMap<String, String>,
@@ -23,7 +23,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Everything that stands in the message.
+    /// Collects every text in the message as known.
     pub(super) fn known_from(message: &Json, now: Timestamp) -> Self {
         let mut known = HashSet::new();
         collect(message, &mut known);
@@ -34,7 +34,8 @@ impl Ids {
         }
     }
 
-    /// New ids are different, and the same wherever the other side has the same.
+    /// Returns whether two ids correspond: new ids differ from all others, and are equal wherever the expected ones
+    /// are.
     pub(super) fn same(&mut self, expected: &str, actual: &str) -> bool {
         if self.known.contains(expected) {
             return expected == actual;
@@ -59,7 +60,7 @@ fn collect(value: &Json, into: &mut HashSet<String>) {
     }
 }
 
-/// Asserts that a message is the expected one. Of the expected one only what stands in both is compared at the top.
+/// Asserts that a message is the expected one. At the top level, only fields that both have are compared.
 pub(super) fn same(expected: &Json, actual: &Json, ids: &mut Ids, name: &str) {
     for (key, actual) in actual.as_object().expect("an object") {
         if let Some(expected) = expected.get(key) {
@@ -107,17 +108,17 @@ fn same_text(expected: &str, actual: &str, ids: &mut Ids, path: &str) -> bool {
         "reply_to" if !is_known => {
             (expected == "reply-to" || Uuid::parse_str(expected).is_ok()) && actual == sender().reply_to
         }
-        // A retry keeps that of the first message.
+        // A retry keeps the origin of the first message.
         "origin" if expected == "origin" || (expected.starts_with("gen") && !path.contains("retry")) => {
             actual == sender().origin
         }
-        // The time from the moment at which the message was made, in seconds.
+        // The time since the message was made, in seconds.
         "eta" | "expires" if expected.starts_with("now+") => {
             let seconds: f64 = expected["now+".len()..].parse().expect("a number");
             let at = iso8601::parse(actual).expect("a time").timestamp();
             (at.duration_since(ids.now).as_secs_f64() - seconds).abs() <= 0.5 && actual.ends_with("+00:00")
         }
-        // The captured retry was to happen one second later.
+        // The captured retry was due one second later.
         "eta" if path.starts_with("canvas-retry") => {
             let at = iso8601::parse(actual).expect("a time").timestamp();
             at.duration_since(ids.now).as_secs() == 1 && actual.len() == expected.len()
@@ -133,7 +134,7 @@ fn same_text(expected: &str, actual: &str, ids: &mut Ids, path: &str) -> bool {
     }
 }
 
-/// A publication as the golden files show one.
+/// Returns a publication in the form of the golden files.
 pub(super) fn shown(publication: &Publication) -> Json {
     let mut call = publication.call.clone();
     let compression = call.compression.take();
@@ -168,7 +169,7 @@ pub(super) fn shown(publication: &Publication) -> Json {
     })
 }
 
-/// A table of headers as py-amqp would write these values.
+/// Returns a table of headers as py-amqp would write these values.
 pub(super) fn table(fields: &Json) -> FieldTable {
     let fields = fields.as_object().expect("an object").iter();
     fields.map(|(name, value)| (name.clone(), field(value))).collect()
@@ -206,7 +207,7 @@ fn plain(value: &FieldValue) -> Json {
     }
 }
 
-/// The letters of the types, as the captures show them.
+/// Returns the letters of the types, as in the captures.
 pub(super) fn types(headers: &FieldTable) -> Json {
     let fields = headers
         .iter()

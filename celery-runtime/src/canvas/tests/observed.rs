@@ -1,11 +1,11 @@
-//! `worker-canvas.json`: what Celery's own tracer sent after 144 messages.
+//! Compares the plans with `worker-canvas.json`: the messages that Celery's own tracer sent after 144 messages.
 
 use celery_protocol::iso8601;
 
 use super::*;
 
 #[test]
-fn every_observed_worker_sends_what_we_send() {
+fn plans_equal_the_messages_of_every_observed_worker() {
     let observed = golden("worker-canvas.json");
     let cases = observed["cases"].as_array().expect("cases");
     let (mut messages, mut chords, mut children) = (0, 0, 0);
@@ -40,7 +40,7 @@ fn every_observed_worker_sends_what_we_send() {
                 }
                 Step::Publish(publication) => {
                     let mut expected = expected.clone();
-                    // The observer stands before the serializer, which sets these.
+                    // The observer sits in front of the serializer, which sets these.
                     expected["properties"]["content_type"] = json!("application/json");
                     expected["properties"]["content_encoding"] = json!("utf-8");
                     if let Some(alias) = expected["compression"].as_str() {
@@ -72,8 +72,8 @@ fn every_observed_worker_sends_what_we_send() {
     assert_eq!(cases.len(), 144);
 }
 
-/// Celery declares the default queue for a task that names exchange and key, too. It may be there for others; the
-/// message does not go there.
+/// Asserts which queue is declared. Celery also declares the default queue for a task that names exchange and key;
+/// that queue may exist for other tasks, but the message does not go there.
 fn declares(expected: &Json, publication: &Publication, name: &str) {
     let declared = publication.destination.declare.as_ref();
     let declared: Vec<&str> = declared.iter().map(|queue| queue.name.as_str()).collect();
@@ -141,7 +141,7 @@ fn when(retry: &Json) -> When {
     When::In(Duration::from_secs_f64(seconds))
 }
 
-/// `AsyncResult.as_tuple()` of a child.
+/// Returns `AsyncResult.as_tuple()` of a child.
 fn tree(child: &Child) -> Json {
     match child {
         Child::Task(id) => json!([[id, null], null]),
@@ -149,7 +149,7 @@ fn tree(child: &Child) -> Json {
     }
 }
 
-/// A result's parent, the step before it in its chain, is not kept here.
+/// Removes the parents of results, the steps before them in a chain, which are not kept here.
 fn without_parents(children: &Json) -> Json {
     let without = |child: &Json| {
         let members = match &child[1] {

@@ -26,7 +26,7 @@ fn parts_join_in_their_order_or_break_the_chord() {
 }
 
 #[test]
-fn a_body_fails_and_of_a_group_each_task() {
+fn a_body_fails_and_in_a_group_each_task() {
     let failed = |body: &str| {
         let broken = Broken::new(
             "g",

@@ -1,11 +1,11 @@
-//! The runs that have ended lately, to recognise their redelivery.
+//! The last runs that have ended, to recognise their redelivery.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::task::request::RunKey;
 use crate::task::settlement::Settlement;
 
-/// How many are remembered.
+/// The number of runs to remember.
 const REMEMBERED: usize = 10_000;
 
 /// The settlements of the last runs.
@@ -27,7 +27,7 @@ impl Ended {
         }
     }
 
-    /// How the run was settled, if it is remembered.
+    /// Returns how the run was settled, if it is remembered.
     pub(crate) fn settlement(&self, key: &RunKey) -> Option<Settlement> {
         self.settlements.get(key).copied()
     }

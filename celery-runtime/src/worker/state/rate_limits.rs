@@ -1,5 +1,5 @@
-//! Messages that wait because their task is rate limited (contract E.3). In Celery they are in none of the lists that
-//! remote control shows.
+//! Messages that wait because their task is rate limited (contract E.3). In Celery they appear in none of the lists
+//! of remote control.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::task::rate_limit::{RateLimit, TokenBucket};
 
-/// Items by the task that they are for, each let go in its turn and at its task's rate.
+/// Items by their task, released in order and at the task's rate.
 #[derive(Debug)]
 pub(crate) struct RateLimits<T> {
     tasks: HashMap<String, Limited<T>>,
@@ -28,12 +28,12 @@ impl<T> RateLimits<T> {
         }
     }
 
-    /// Whether nothing is kept.
+    /// Returns whether no item waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.values().all(|limited| limited.waiting.is_empty())
     }
 
-    /// The item, if it may go at once; otherwise it is kept.
+    /// Returns the item if it may be released at once; otherwise it is kept.
     pub(crate) fn admit(&mut self, task: &str, rate: RateLimit, item: T) -> Option<T> {
         let now = Instant::now();
         let limited = self.tasks.entry(task.to_owned()).or_insert_with(|| Limited {
@@ -51,8 +51,8 @@ impl<T> RateLimits<T> {
         None
     }
 
-    /// Waits for the next item that may go and takes it; for ever when none is kept. Losing the race in a `select!`
-    /// loses nothing.
+    /// Waits for the next item that may be released and takes it; forever if none is kept. It is safe to cancel,
+    /// such as in a `select!`.
     pub(crate) async fn next(&mut self) -> T {
         loop {
             let now = Instant::now();
@@ -72,7 +72,7 @@ impl<T> RateLimits<T> {
         }
     }
 
-    /// Forgets everything kept; what was not settled is delivered again. The rates go on.
+    /// Forgets all items; unsettled messages are redelivered. The token buckets stay as they are.
     pub(crate) fn clear(&mut self) {
         for limited in self.tasks.values_mut() {
             limited.waiting.clear();
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn items_go_in_their_turn_at_the_rate_of_their_task() {
+    async fn items_are_released_in_order_at_the_rate_of_their_task() {
         let twice = RateLimit::per_second(2.0).unwrap();
         let once = RateLimit::per_second(1.0).unwrap();
         let start = Instant::now();
@@ -103,7 +103,7 @@ mod tests {
         }
         order.sort_unstable();
         assert_eq!(order, [("a2", 5), ("a3", 10), ("a4", 15), ("b2", 10)]);
-        // An item that comes while others wait goes behind them; what is forgotten does not come.
+        // An item that arrives while others wait is queued behind them; forgotten items are not released.
         assert_eq!(limits.admit("twice", twice, "a5"), None);
         limits.clear();
         let nothing = tokio::time::timeout(Duration::from_mins(1), limits.next()).await;

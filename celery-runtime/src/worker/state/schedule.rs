@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Items by the time at which they are due; of two with the same time the one that came first.
+/// Items by the time at which they are due; of two with the same time, the one that arrived first precedes.
 #[derive(Debug)]
 pub(crate) struct Schedule<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
@@ -37,8 +37,8 @@ impl<T> Schedule<T> {
         }));
     }
 
-    /// Waits for the next item to be due and takes it; for ever when nothing is held. Losing the race in a
-    /// `select!` loses nothing.
+    /// Waits for the next item to be due and takes it; forever if nothing is held. It is safe to cancel, such as in
+    /// a `select!`.
     pub(crate) async fn next(&mut self) -> T {
         loop {
             let Some(Reverse(first)) = self.heap.peek() else {
@@ -50,12 +50,12 @@ impl<T> Schedule<T> {
             {
                 return entry.item;
             }
-            // A wall clock that is set while this sleeps is noticed within the minute.
+            // If the wall clock is set while this sleeps, that is noticed within a minute.
             tokio::time::sleep(wait.min(Duration::from_mins(1))).await;
         }
     }
 
-    /// Forgets everything held; what was not settled is delivered again.
+    /// Forgets all items; unsettled messages are redelivered.
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn gives_by_time_then_by_arrival_and_waits_for_the_future() {
+    async fn items_come_by_time_then_by_arrival_and_not_before_their_time() {
         let now = Timestamp::now();
         let mut schedule = Schedule::new();
         schedule.hold(now + SignedDuration::from_millis(40), "later");

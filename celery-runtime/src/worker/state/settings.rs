@@ -1,4 +1,4 @@
-//! Settings of tasks that may change while the worker runs: they start as registered.
+//! Settings of tasks that may change while the worker runs; initially, they are as registered.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub(crate) struct TaskSettings {
     tasks: HashMap<String, Setting>,
 }
 
-/// What holds for the next runs of a task.
+/// The settings for the next runs of a task.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Setting {
     pub(crate) rate_limit: Option<RateLimit>,
@@ -34,7 +34,7 @@ impl TaskSettings {
         }
     }
 
-    /// Those of the task of this name.
+    /// Returns the settings of the task with this name.
     pub(crate) fn of(&self, task: &str) -> Setting {
         self.tasks.get(task).copied().unwrap_or_default()
     }
