@@ -211,7 +211,7 @@ fn removal(task: &RegisteredTask, outcome: &Outcome) -> Removal {
         Settlement::Reject { requeue: false } => Removal::SetAside(match outcome {
             Outcome::Rejected { reason, .. } => format!("its task rejected it: {reason}"),
             Outcome::Failed(exception) => format!("its task failed: {exception}"),
-            _ => "its task rejected it: ".to_owned(),
+            _ => "its task rejected it".to_owned(),
         }),
     }
 }
