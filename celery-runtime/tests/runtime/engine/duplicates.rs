@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use celery_runtime::Status;
 use harness::Proxy;
 
-use crate::rig::Rig;
-use crate::vhost;
+use super::rig::Rig;
+use super::vhost;
 
 /// The broker delivers again what was not acked when the connection went; the run it stands for goes on here.
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use celery_protocol::{Embed, Signature, Value};
 
-use crate::rig::{Rig, vhost};
+use super::rig::{Rig, vhost};
 
 /// Python → Rust → Python → Rust: every step of a chain is sent by the worker of the one before.
 #[tokio::test(flavor = "multi_thread")]

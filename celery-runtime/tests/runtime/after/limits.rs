@@ -6,8 +6,8 @@ use celery_protocol::Value;
 use harness::eventually;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::log;
-use crate::rig::{Rig, WAIT, vhost};
+use super::log;
+use super::rig::{Rig, WAIT, vhost};
 
 /// 2/s: one at once, then one every half second. A busy machine may run one late and the next soon after it, but none before
 /// its turn.
