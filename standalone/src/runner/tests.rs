@@ -12,12 +12,12 @@ use crate::database::Database;
 
 const BOUND: Duration = Duration::from_mins(1);
 
-/// A queue and tasks that write down what they do.
+/// A queue, with tasks that record their runs.
 struct Bench {
     queue: Queue,
     database: Database,
     ran: Arc<Mutex<Vec<String>>>,
-    /// What the task `wait` waits for.
+    /// The semaphore on which the task `wait` waits.
     gate: Arc<Semaphore>,
     _directory: tempfile::TempDir,
 }
@@ -158,7 +158,7 @@ async fn messages_run_in_their_order_and_leave() {
         bench.put("say", id).await;
     }
     bench.until_empty().await;
-    // The first two were there before the runner, so they may have been run before.
+    // The first two messages were there before the runner, so they may have been run before.
     assert_eq!(bench.ran(), ["one again", "two again", "three", "four"]);
     stop(shutdown, runner).await;
 }
@@ -200,7 +200,7 @@ async fn no_more_run_than_there_are_slots_and_the_rest_stays_after_a_shutdown() 
 }
 
 #[tokio::test]
-async fn a_cold_shutdown_leaves_what_runs_in_the_queue() {
+async fn a_cold_shutdown_leaves_running_messages_in_the_queue() {
     let bench = Bench::new();
     bench.put("wait", "slow").await;
     let (shutdown, runner) = bench.start().await;
@@ -238,7 +238,7 @@ async fn an_expired_message_leaves_without_a_run() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_set_aside_with_the_reason() {
+async fn a_message_that_cannot_be_run_is_set_aside_with_the_reason() {
     let bench = Bench::new();
     bench.put("nobody.knows", "1").await;
     bench.put("reject", "2").await;
@@ -269,7 +269,7 @@ async fn what_cannot_be_run_is_set_aside_with_the_reason() {
 }
 
 #[tokio::test]
-async fn what_is_requeued_comes_after_the_others_and_a_panic_stops_nobody() {
+async fn a_requeued_message_comes_after_the_others_and_a_panic_stops_no_other() {
     let bench = Bench::new();
     let (shutdown, runner) = bench.start().await;
     bench.put("panic", "bad").await;
