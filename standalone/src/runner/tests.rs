@@ -27,7 +27,7 @@ async fn messages_run_in_their_order_and_leave() {
         bench.put("say", id).await;
     }
     bench.until_empty().await;
-    // The first two were there before the runner, so they may have been run before.
+    // The first two messages were there before the runner, so they may have been run before.
     assert_eq!(bench.ran(), ["one again", "two again", "three", "four"]);
     stop(shutdown, runner).await;
 }
@@ -69,7 +69,7 @@ async fn no_more_run_than_there_are_slots_and_the_rest_stays_after_a_shutdown() 
 }
 
 #[tokio::test]
-async fn a_cold_shutdown_leaves_what_runs_in_the_queue() {
+async fn a_cold_shutdown_leaves_running_messages_in_the_queue() {
     let bench = Bench::new();
     bench.put("wait", "slow").await;
     let (shutdown, runner) = bench.start().await;
@@ -107,7 +107,7 @@ async fn an_expired_message_leaves_without_a_run() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_set_aside_with_the_reason() {
+async fn a_message_that_cannot_be_run_is_set_aside_with_the_reason() {
     let bench = Bench::new();
     bench.put("nobody.knows", "1").await;
     bench.put("reject", "2").await;
