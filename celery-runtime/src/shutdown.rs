@@ -87,7 +87,7 @@ impl Shutdown {
 
     /// Waits until the shutdown has reached `stage` or a later one. A worker that no signal can reach any more
     /// stops by itself.
-    pub(crate) async fn reached(&mut self, stage: Stage) -> Stage {
+    pub async fn reached(&mut self, stage: Stage) -> Stage {
         loop {
             let reached = self.state.wait_for(|state| state.stage >= stage);
             tokio::select! {

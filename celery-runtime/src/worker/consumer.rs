@@ -166,13 +166,6 @@ impl Consumer {
                     self.status.send_replace(Status::Consuming);
                 }
                 self.delivered(delivery, message);
-                if self.qos.take_renewal() {
-                    tracing::debug!(
-                        "messages waiting for their ETA: {}; replacing the consumers to get an empty window",
-                        self.state.scheduled()
-                    );
-                    return Next::Renew;
-                }
             }
             Wakeup::Link(LinkEvent::Renewed(generation)) => self.qos.renewed(generation),
             Wakeup::Link(LinkEvent::Lost(reason)) => return Next::Leave(End::Lost(reason)),
@@ -184,13 +177,21 @@ impl Consumer {
                 Finding::Stalled(reason) => return Next::Leave(End::Stalled(reason)),
             },
         }
+        let others = self.pool.len() + self.state.backlog();
+        if self.qos.begin_renewal_if_due(others) {
+            tracing::debug!(
+                "messages waiting for their ETA: {}; replacing the consumers to get an empty window",
+                self.state.scheduled()
+            );
+            return Next::Renew;
+        }
         Next::Wait
     }
 
     /// Returns whether the broker could send a message that would run at once.
     fn has_room(&self) -> bool {
         self.pool.has_free_slot()
-            && self.state.has_no_backlog()
+            && self.state.backlog() == 0
             && self.qos.has_room(self.pool.len() + self.settling.len())
     }
 

@@ -10,7 +10,7 @@ use super::consumer::Consumer;
 use super::delivery::Delivery;
 use super::pool::Finished;
 use super::report;
-use super::state::{Active, Recognition, Reserved};
+use super::state::{Active, Recognition, Reserved, Unsettled};
 use super::strategy::{self, Disposition};
 use crate::task::request::Request;
 use crate::task::settlement::Settlement;
@@ -41,7 +41,9 @@ impl Consumer {
             }
             Disposition::Expired(request) => {
                 report::received(&request);
-                self.expired(delivery, request);
+                if let Some(delivery) = self.unless_known(&request, delivery) {
+                    self.expired(delivery, request);
+                }
             }
             Disposition::Unregistered(incoming) => {
                 report::unregistered(&incoming, &delivery.info);
@@ -76,49 +78,66 @@ impl Consumer {
             task,
         }: Reserved,
     ) {
+        let Some(delivery) = self.unless_known(&request, delivery) else {
+            return;
+        };
         if strategy::is_expired(request.message(), Timestamp::now()) {
             return self.expired(delivery, request);
         }
-        match self.state.recognise(&request, delivery) {
-            Recognition::New(delivery) => {
-                let deliveries = if task.acks_late(self.acks_late) {
-                    vec![delivery]
-                } else {
-                    self.settle(delivery, Settlement::Ack);
-                    Vec::new()
-                };
-                let id = self
-                    .pool
-                    .start(&task, &request, self.state.time_limits(&task), &self.effects);
-                let active = Active {
-                    request,
-                    task,
-                    deliveries,
-                };
-                self.state.started(id, active);
+        let unsettled = if task.acks_late(self.acks_late) {
+            Unsettled::Late(vec![delivery])
+        } else {
+            self.settle(delivery, Settlement::Ack);
+            Unsettled::Early
+        };
+        let id = self
+            .pool
+            .start(&task, &request, self.state.time_limits(&task), &self.effects);
+        let active = Active {
+            request,
+            task,
+            unsettled,
+        };
+        self.state.started(id, active);
+    }
+
+    /// Returns the delivery of a request that this process has not run yet. The redelivery of a known run is settled as that
+    /// run is, even if it has expired since.
+    fn unless_known(&mut self, request: &Request, delivery: Delivery) -> Option<Delivery> {
+        match self.state.recognise(request, delivery) {
+            Recognition::New(delivery) => return Some(delivery),
+            Recognition::Running => report::recognised(request, "is still running here"),
+            Recognition::AckedEarly(delivery) => {
+                report::recognised(request, "is still running here");
+                self.settle(delivery, Settlement::Ack);
             }
-            Recognition::Running => report::recognised(&request, "is still running here"),
             Recognition::Ended(delivery, settlement) => {
-                report::recognised(&request, "has already ended here");
+                report::recognised(request, "has already ended here");
                 self.settle(delivery, settlement);
             }
         }
+        None
     }
 
     pub(super) fn finished(&mut self, Finished { id, outcome, runtime }: Finished) {
         let Some(Active {
             request,
             task,
-            deliveries,
+            unsettled,
         }) = self.state.take(id)
         else {
             return;
         };
         report::ended(&task, &request, &outcome, runtime);
-        let settlement = task.settlement(&outcome);
-        self.state.ended(&request, settlement);
-        for delivery in deliveries {
-            self.settle(delivery, settlement);
+        match unsettled {
+            Unsettled::Early => self.state.ended(&request, Settlement::Ack),
+            Unsettled::Late(deliveries) => {
+                let settlement = task.settlement(&outcome);
+                self.state.ended(&request, settlement);
+                for delivery in deliveries {
+                    self.settle(delivery, settlement);
+                }
+            }
         }
     }
 

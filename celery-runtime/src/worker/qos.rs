@@ -51,10 +51,12 @@ impl Qos {
         }
     }
 
-    /// Returns whether the consumers should be replaced now, because held messages take half of the window. True
-    /// once per generation.
-    pub(crate) fn take_renewal(&mut self) -> bool {
-        let is_due = self.window > 0 && !self.is_renewing && self.held * 2 >= usize::from(self.window);
+    /// Begins a renewal if it is due: held messages take half of the window, and the `others`, which
+    /// run or wait for a slot, do not fill it by themselves. Otherwise each renewal would add a whole window to the messages that wait here. Returns true at
+    /// most once per generation.
+    pub(crate) fn begin_renewal_if_due(&mut self, others: usize) -> bool {
+        let window = usize::from(self.window);
+        let is_due = window > 0 && !self.is_renewing && self.held * 2 >= window && others < window;
         self.is_renewing |= is_due;
         is_due
     }
@@ -75,9 +77,9 @@ mod tests {
         let mut qos = Qos::new(4);
         qos.renewed(1);
         qos.hold(1);
-        assert!(!qos.take_renewal());
+        assert!(!qos.begin_renewal_if_due(0));
         qos.hold(1);
-        assert!(qos.take_renewal() && !qos.take_renewal());
+        assert!(qos.begin_renewal_if_due(0) && !qos.begin_renewal_if_due(0));
         assert!(!qos.has_room(2) && qos.has_room(1));
         qos.renewed(2);
         assert!(qos.has_room(3) && !qos.has_room(4));
@@ -85,16 +87,25 @@ mod tests {
         qos.hold(1);
         qos.hold(1);
         qos.release(1);
-        assert!(!qos.take_renewal() && qos.has_room(3));
+        assert!(!qos.begin_renewal_if_due(0) && qos.has_room(3));
         qos.hold(2);
         qos.release(2);
         assert!(qos.has_room(3));
     }
 
     #[test]
+    fn a_window_is_not_renewed_while_a_backlog_fills_it() {
+        let mut qos = Qos::new(4);
+        qos.renewed(1);
+        (0..4).for_each(|_| qos.hold(1));
+        assert!(!qos.begin_renewal_if_due(4));
+        assert!(qos.begin_renewal_if_due(3));
+    }
+
+    #[test]
     fn a_window_without_limit_is_never_full() {
         let mut qos = Qos::new(0);
         (0..1000).for_each(|_| qos.hold(0));
-        assert!(!qos.take_renewal() && qos.has_room(usize::MAX / 2));
+        assert!(!qos.begin_renewal_if_due(0) && qos.has_room(usize::MAX / 2));
     }
 }

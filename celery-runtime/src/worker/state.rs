@@ -1,4 +1,4 @@
-//! All messages that this process has accepted and not yet settled: Celery's `worker/state.py`.
+//! The requests that this process holds, and the last ones that have ended: Celery's `worker/state.py`.
 
 mod ended;
 mod rate_limits;
@@ -52,9 +52,16 @@ pub(crate) struct Reserved {
 pub(crate) struct Active {
     pub(crate) request: Request,
     pub(crate) task: Arc<RegisteredTask>,
-    /// The deliveries to settle when it ends: none if it was acked before its run. Those of lost connections can no
-    /// longer be settled, which does no harm.
-    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) unsettled: Unsettled,
+}
+
+/// What remains to be settled of a run.
+#[derive(Debug)]
+pub(crate) enum Unsettled {
+    /// Nothing: it was acked before its run.
+    Early,
+    /// The deliveries to settle when it ends. Those of lost connections can no longer be settled, which does no harm.
+    Late(Vec<Delivery>),
 }
 
 /// A request that need not wait any more.
@@ -73,6 +80,8 @@ pub(crate) enum Recognition {
     New(Delivery),
     /// A redelivery of a run that is still active here; it is settled when that run ends.
     Running,
+    /// A redelivery of a run that is still active here and was acked before: that ack was lost.
+    AckedEarly(Delivery),
     /// A redelivery of a run that has ended here.
     Ended(Delivery, Settlement),
 }
@@ -137,9 +146,9 @@ impl State {
         }
     }
 
-    /// Returns whether no request waits for a slot or for its task's rate limit.
-    pub(crate) fn has_no_backlog(&self) -> bool {
-        self.reserved.is_empty() && self.rate_limits.is_empty()
+    /// Returns how many requests wait for a slot or for their task's rate limit.
+    pub(crate) fn backlog(&self) -> usize {
+        self.reserved.len() + self.rate_limits.len()
     }
 
     /// Forgets every request that does not run; unsettled messages are redelivered.
@@ -156,8 +165,13 @@ impl State {
         }
         let key = request.run_key();
         if let Some(active) = self.by_key.get(&key).and_then(|id| self.active.get_mut(id)) {
-            active.deliveries.push(delivery);
-            return Recognition::Running;
+            return match &mut active.unsettled {
+                Unsettled::Early => Recognition::AckedEarly(delivery),
+                Unsettled::Late(deliveries) => {
+                    deliveries.push(delivery);
+                    Recognition::Running
+                }
+            };
         }
         match self.ended.settlement(&key) {
             Some(settlement) => Recognition::Ended(delivery, settlement),
@@ -165,9 +179,11 @@ impl State {
         }
     }
 
-    /// Registers a started run.
+    /// Registers a started run. An earlier run of the same key, if there was one, is no longer what a redelivery stands for.
     pub(crate) fn started(&mut self, id: Id, active: Active) {
-        self.by_key.insert(active.request.run_key(), id);
+        let key = active.request.run_key();
+        self.ended.forget(&key);
+        self.by_key.insert(key, id);
         self.active.insert(id, active);
     }
 
@@ -181,7 +197,7 @@ impl State {
         Some(active)
     }
 
-    /// Remembers how a run was settled. A run that is to be redelivered is forgotten.
+    /// Remembers how a run was settled, unless it is to be redelivered and run again.
     pub(crate) fn ended(&mut self, request: &Request, settlement: Settlement) {
         if settlement != (Settlement::Reject { requeue: true }) {
             self.ended.remember(request.run_key(), settlement);

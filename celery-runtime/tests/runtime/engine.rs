@@ -47,6 +47,30 @@ async fn held_messages_leave_the_window_open() {
     assert_eq!(rig.stopped().await, 0);
 }
 
+/// Renewed windows must not draw the whole queue into one worker: with a window of 4, what waits for a slot stays below two of
+/// them.
+#[tokio::test(flavor = "multi_thread")]
+async fn held_messages_among_others_do_not_draw_the_whole_queue_into_the_worker() {
+    let vhost = vhost("mixed").await;
+    let mut rig = Rig::start(vhost, |config| {
+        config.concurrency = 1;
+        config.prefetch_multiplier = 4;
+    })
+    .await;
+    let much_later = Timestamp::now() + SignedDuration::from_hours(1);
+    for _ in 0..10 {
+        send_for(&rig, much_later).await;
+        rig.send(&Rig::call("demo.gate")).await;
+    }
+    rig.queue_is(8, 12).await;
+    rig.gate.add_permits(10);
+    for _ in 0..10 {
+        rig.run().await;
+    }
+    rig.queue_is(0, 10).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
 /// Sends a task that must not run before this time, and returns its id.
 async fn send_for(rig: &Rig, eta: Timestamp) -> String {
     let mut call = Rig::call("demo.echo");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use celery_runtime::{
-    BrokerUrl, Registry, Shutdown, Status, Worker, WorkerConfig, banner, hostname, nodename,
+    BrokerUrl, Registry, Shutdown, Stage, Status, Worker, WorkerConfig, banner, hostname, nodename,
 };
 use jiff::ZonedDateTime;
 use service_kit::admin;
@@ -74,7 +74,7 @@ async fn work(
     settings: &Settings,
     audit_log: AuditLog,
     readiness: &Readiness,
-    shutdown: Shutdown,
+    mut shutdown: Shutdown,
 ) -> anyhow::Result<u8> {
     settings.task.outgoing.proxies.announce();
     let (acl, callbacks) = settings.task.clients()?;
@@ -94,7 +94,11 @@ async fn work(
     }
     let worker = Worker::new(config, registry);
     if cli.purge {
-        let erased = worker.purge().await.context("cannot purge the queues")?;
+        // A broker that does not answer must not keep the worker from stopping.
+        let erased = tokio::select! {
+            erased = worker.purge() => erased.context("cannot purge the queues")?,
+            _stage = shutdown.reached(Stage::Warm) => return Ok(shutdown.exit_code()),
+        };
         telemetry::say(format_args!(
             "purge: Erased {erased} messages from the queue.\n\n"
         ));

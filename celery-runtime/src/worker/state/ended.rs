@@ -27,6 +27,13 @@ impl Ended {
         }
     }
 
+    /// Forgets a run.
+    pub(crate) fn forget(&mut self, key: &RunKey) {
+        if self.settlements.remove(key).is_some() {
+            self.in_order.retain(|remembered| remembered != key);
+        }
+    }
+
     /// Returns how the run was settled, if it is remembered.
     pub(crate) fn settlement(&self, key: &RunKey) -> Option<Settlement> {
         self.settlements.get(key).copied()

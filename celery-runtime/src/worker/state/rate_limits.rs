@@ -28,9 +28,9 @@ impl<T> RateLimits<T> {
         }
     }
 
-    /// Returns whether no item waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.tasks.values().all(|limited| limited.waiting.is_empty())
+    /// Returns how many items are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.values().map(|limited| limited.waiting.len()).sum()
     }
 
     /// Returns the item if it may be released at once; otherwise it is kept.

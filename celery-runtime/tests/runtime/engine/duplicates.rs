@@ -1,9 +1,11 @@
 //! Redelivered messages whose run is still active here, or has just ended.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use celery_runtime::Status;
 use harness::Proxy;
+use jiff::{SignedDuration, Timestamp};
 
 use super::rig::Rig;
 use super::vhost;
@@ -58,5 +60,44 @@ async fn each_redelivery_of_a_run_is_settled() {
     }
     rig.queue_is(0, 0).await;
     assert_eq!(rig.sleeping.load(Ordering::SeqCst), 2);
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// The task started in time; its redelivery arrives after `expires` and must not be acked while the run is active.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redelivery_that_has_expired_stands_for_the_run_that_is_still_active() {
+    let mut rig = Rig::start(vhost("expired").await, |_| {}).await;
+    let expires = Timestamp::now() + SignedDuration::from_secs(5);
+    let mut call = Rig::call("demo.gate");
+    call.expires = Some(expires.to_string());
+    rig.send(&call).await;
+    rig.started(1).await;
+    let left = Duration::try_from(expires.duration_since(Timestamp::now())).unwrap_or_default();
+    tokio::time::sleep(left + Duration::from_millis(1)).await;
+    rig.vhost.close_all_connections().await;
+    // It comes after the redelivery.
+    let next = rig.send(&Rig::call("demo.echo")).await;
+    assert_eq!(rig.run().await.0, next);
+    rig.queue_is(0, 1).await;
+    rig.gate.add_permits(1);
+    assert_eq!(rig.run().await.0, call.id);
+    rig.queue_is(0, 0).await;
+    assert_eq!(rig.stopped().await, 0);
+}
+
+/// An application may use a task id twice. What became of the first message does not count for the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_requeued_runs_again_although_its_id_has_ended_before() {
+    let mut rig = Rig::start(vhost("reused").await, |_| {}).await;
+    let mut call = Rig::call("demo.echo");
+    rig.send(&call).await;
+    assert_eq!(rig.run().await.0, call.id);
+    rig.queue_is(0, 0).await;
+    call.task = "demo.reject_once".to_owned();
+    rig.send(&call).await;
+    for _ in 0..2 {
+        assert_eq!(rig.run().await.0, call.id);
+    }
+    rig.queue_is(0, 0).await;
     assert_eq!(rig.stopped().await, 0);
 }
