@@ -1,5 +1,5 @@
-//! The arguments of the `authorize` task, bound as CPython binds those of `def authorize(station_id, driver_token,
-//! callback_url, expiry_time_ns)`, and the errors that CPython raises for wrong ones.
+//! The arguments of the `authorize` task, bound as CPython binds those of
+//! `def authorize(station_id, driver_token, callback_url, expiry_time_ns)`, and the errors that it raises for wrong ones.
 
 mod error;
 mod expiry;

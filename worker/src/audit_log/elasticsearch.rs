@@ -50,7 +50,7 @@ pub struct ElasticsearchAuditLog {
     index_seen: Mutex<Option<Instant>>,
 }
 
-/// Checks once that Elasticsearch answers and accepts the password. There is no timeout but that of the caller.
+/// Checks once that Elasticsearch answers and accepts the password. The caller sets the timeout.
 ///
 /// # Errors
 ///

@@ -41,7 +41,7 @@ impl RedisAuditLog {
         })
     }
 
-    /// Checks once that Redis answers at this address. There is no timeout but that of the caller.
+    /// Checks once that Redis answers at this address. The caller sets the timeout.
     ///
     /// # Errors
     ///

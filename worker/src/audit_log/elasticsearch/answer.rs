@@ -12,7 +12,7 @@ use crate::audit_log::sink::Fate;
 /// The value that the header `X-Elastic-Product` must have in each answer to `GET /`, as in Python's client.
 const PRODUCT: &str = "Elasticsearch";
 
-/// Errors that concern the index, which somebody can repair, and not the record.
+/// Errors that concern the index, which an operator can repair, and not the record.
 const ABOUT_THE_INDEX: &[&str] = &[
     "cluster_block_exception",
     "index_closed_exception",
