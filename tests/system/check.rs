@@ -320,7 +320,7 @@ async fn the_worker_with_elasticsearch_or_no_audit_log() {
     assert_eq!(checked.code, Some(0), "{}", checked.process.tail());
     assert_eq!(genuine.requests().len(), 1, "only GET /");
     for (url, why) in [
-        (other.url(""), "no Elasticsearch"),
+        (other.url(""), "the server is not Elasticsearch"),
         (forbidding.url(""), "ELASTIC_PASSWORD (status 401)"),
         (format!("http://127.0.0.1:{}", free_port()), "onnection refused"),
     ] {
