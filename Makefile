@@ -10,7 +10,7 @@ TRY_PROFILE ?= try
 WORKER_FEATURES ?= default
 
 .DEFAULT_GOAL := help
-.PHONY: help toolchain run demo dist setup test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt deny fuzz
+.PHONY: help toolchain run demo dist setup setup-all test-binaries test test-versions compat-table test-elastic test-compose test-faults fault-table bench-outage soak released lint fmt deny fuzz
 
 help: ## this list
 	@echo "Commands (README.md says what each needs):"
@@ -45,22 +45,38 @@ dist: toolchain ## the four programs, stripped, in dist/; WORKER_FEATURES=server
 setup: ## install what the tests need: RabbitMQ, Redis, OpenSSL's headers, Python with Celery
 	scripts/setup
 
+setup-all: setup ## install what the other test commands need as well; they report what cannot be installed
+	scripts/setup-versions
+	scripts/setup-elastic
+	$(if $(SKIP_COMPOSE),,scripts/setup-compose images)
+
+# .ci/run builds everything once and passes the list to the commands below as TEST_BINARIES. They do not call cargo then, whose
+# lock the lints hold for minutes.
+JSON = --message-format=json-render-diagnostics
+test-binaries: toolchain ## build the test binaries of the commands below, listed in target/test-binaries.json
+	mkdir -p "$${CARGO_TARGET_DIR:-target}"
+	{ $(CARGO) test --workspace --no-run $(JSON) && $(CARGO) test --workspace --no-run --test elastic --test compose $(JSON); } \
+		>"$${CARGO_TARGET_DIR:-target}/test-binaries.json"
+
+# The test binary of this name alone, with arguments.
+test-binary = $(if $(TEST_BINARIES),scripts/run-tests "$(TEST_BINARIES)" --test $(1),$(CARGO) test --workspace --test $(1) --)
+
 test: ## every test, after installing what they need; ends with a summary, logs in target/test-logs/
 	@scripts/test $(CARGO)
 
 # Two versions at a time, because a Celery worker takes seconds of CPU to start. The newest and the oldest version run in
-# `make test` as well.
+# `make test` as well; in .ci/run they run only there.
 test-versions: toolchain setup ## every Celery version and rusty-celery in both directions, compared with docs/COMPATIBILITY.md
 	scripts/setup-versions
 	cd tests/rusty-celery && $(CARGO) build --locked
-	$(CARGO) test --workspace --test compat -- --include-ignored --test-threads=2 celery_ no_cell
+	$(call test-binary,compat) $(if $(TEST_BINARIES),--ignored,--include-ignored) --test-threads=2 celery_ no_cell
 
 compat-table: ## test-versions, but write the tables of docs/COMPATIBILITY.md
 	COMPAT_TABLE=write $(MAKE) test-versions
 
 test-elastic: toolchain setup ## the audit log in a genuine Elasticsearch 8.17, beside Python's
 	scripts/setup-elastic
-	$(CARGO) test --workspace --test elastic
+	$(call test-binary,elastic)
 
 # These run the programs of the release build; only the tests around them are debug builds.
 RELEASED = FAULT_PROGRAMS="$(CURDIR)/target/release" $(CARGO) test --workspace --test faults --
@@ -84,22 +100,27 @@ soak: released ## memory and file descriptors stay flat: 300 requests per second
 released: toolchain setup
 	$(CARGO) build --release -p system-tests --bins
 
+# Two of the three deployments at a time, each with names and ports of its own: they mostly wait for containers.
 # PROGRAMS=debug uses the programs of the other tests and saves a build of some minutes. SKIP_COMPOSE=1 skips this if no container engine can run.
 test-compose: toolchain ## the deployment of docker-compose.yml in containers, with RabbitMQ 3.10, 4.0 and 4.3
 ifdef SKIP_COMPOSE
 	@echo "SKIPPED: make test-compose, because of SKIP_COMPOSE; the compose deployment is not tested"
 else
 	scripts/setup
-	$(CARGO) $(if $(filter release,$(PROGRAMS)),build --release -p acl-service -p public-api -p worker,test --workspace --no-run)
+	$(if $(filter release,$(PROGRAMS)),$(CARGO) build --release -p acl-service -p public-api -p worker,$(if $(TEST_BINARIES),,$(CARGO) test --workspace --no-run))
 	PROGRAMS=$(PROGRAMS) scripts/setup-compose
-	$(CARGO) test --workspace --test compose -- --nocapture --test-threads=1
+	$(call test-binary,compose) --nocapture --test-threads=2
 endif
+
+# Every program whose documentation has a place of its own, so none that is called as its library is. With --examples cargo takes
+# the features of the tests, with which clippy has checked the dependencies.
+DOCUMENTED = --bin 'compat-*' --bin demo-worker --bin 'test-*'
 
 lint: toolchain ## format, clippy and rustdoc, without changing anything
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy -p standalone --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --lib $(DOCUMENTED) --examples
 
 fmt: toolchain ## format all Rust sources
 	$(CARGO) fmt --all

@@ -1,4 +1,4 @@
-//! The resource `acl`: GET asks for a permission, PUT grants it, DELETE takes it away.
+//! The resource `acl`: GET queries a permission, PUT grants it, DELETE revokes it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,11 @@ const ACL: Resource = Resource {
 /// The longest token, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// The longest that an allow-list may take. The worker, which has 5 s for everything, must hear of
-/// a store that is down in time to tell the driver.
+/// The time limit for an answer of the allow-list. The worker has 5 s for everything, so it must learn
+/// early enough that the store is down.
 const DEADLINE: Duration = Duration::from_millis(900);
 
-/// The service's answers from this allow-list.
+/// Returns the service's routes on this allow-list.
 pub fn router<A: AllowList>(allow_list: Arc<A>) -> Router {
     Router::new().fallback(answer::<A>).with_state(allow_list)
 }
@@ -39,18 +39,18 @@ async fn answer<A: AllowList>(State(allow_list): State<Arc<A>>, request: Request
     if permission.token.len() > LONGEST_TOKEN {
         return http::error(StatusCode::URI_TOO_LONG, "the driver token is longer than 16 KiB");
     }
-    let unavailable = || http::unavailable("the allow-list is not available, try again");
+    let unavailable = || http::unavailable("the allow-list is not available; try again");
     match timeout(DEADLINE, perform(&*allow_list, method, &permission)).await {
         Ok(Ok(body)) => http::json(StatusCode::OK, &body),
         Err(_) => unavailable(),
         Ok(Err(Unavailable::Down(source))) => {
-            // The allow-list itself says in the log when it goes away and when it is back.
-            tracing::debug!(station.id = %permission.station, "no answer for {}: {source}", permission.station);
+            // The allow-list itself logs when it becomes unavailable and when it is back.
+            tracing::debug!(station.id = %permission.station, "no answer for station {}: {source}", permission.station);
             unavailable()
         }
         Ok(Err(Unavailable::Damaged(source))) => {
-            tracing::error!(station.id = %permission.station, "no allow-list for {}: {source}", permission.station);
-            let message = "what is stored for this station is no allow-list";
+            tracing::error!(station.id = %permission.station, "the value stored for station {} is not an allow-list: {source}", permission.station);
+            let message = "the value stored for this station is not an allow-list";
             http::error(StatusCode::INTERNAL_SERVER_ERROR, message)
         }
     }
@@ -64,8 +64,8 @@ async fn perform(
     let body = match method {
         "PUT" => json!({ "num_added": u8::from(allow_list.add(*station, token).await?) }),
         "DELETE" => json!({ "num_removed": u8::from(allow_list.remove(*station, token).await?) }),
-        // Python's documentation promises `allowed`, its service answers `authorized` and its worker
-        // reads that.
+        // Python's documentation promises `allowed`; its service answers `authorized`, and its worker reads
+        // that.
         _ => {
             let allowed = allow_list.contains(*station, token).await?;
             json!({ "allowed": allowed, "authorized": allowed })
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use tokio::time::Instant;
 
-    /// Never answers.
+    /// An allow-list that never answers.
     struct Silent;
 
     impl AllowList for Silent {

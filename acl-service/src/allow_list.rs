@@ -1,28 +1,28 @@
-//! Where permissions are kept.
+//! The interface to the store of permissions.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-/// Which driver tokens are allowed at which station. Tokens are any text.
+/// The driver tokens that are allowed at each station. A token is any text.
 pub trait AllowList: Send + Sync + 'static {
-    /// Whether the driver may charge at the station.
+    /// Returns whether the driver may charge at the station.
     fn contains(&self, station: Uuid, token: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// Allows the driver. Says whether that is new.
+    /// Allows the driver. Returns whether the permission is new.
     fn add(&self, station: Uuid, token: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 
-    /// Takes the permission away. Says whether there was one.
+    /// Revokes the permission. Returns whether there was one.
     fn remove(&self, station: Uuid, token: &str) -> impl Future<Output = Result<bool, Unavailable>> + Send;
 }
 
-/// Why an allow-list has no answer.
+/// The reason why an allow-list has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unavailable {
-    /// The store cannot be reached, is too slow or refuses for now; asking again may help.
+    /// The store cannot be reached, is too slow or refuses for now; a retry may help.
     #[error("the allow-list store does not answer")]
     Down(#[source] Arc<dyn std::error::Error + Send + Sync>),
-    /// What the store holds for this station is no allow-list; asking again does not help.
-    #[error("what is stored for this station is no allow-list")]
+    /// The value stored for this station is not an allow-list; a retry does not help.
+    #[error("the value stored for this station is not an allow-list")]
     Damaged(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }

@@ -1,11 +1,11 @@
-//! `--check`: what this service needs.
+//! `--check`: the needs of this service.
 
 use service_kit::check::Check;
 
 use crate::config::Config;
 use crate::redis_allow_list::RedisAllowList;
 
-/// What there is to look at.
+/// Lists everything to check.
 pub(crate) fn check(config: &Config) -> Check {
     let mut check = Check::new();
     let variables = "FLASK_RUN_HOST and FLASK_RUN_PORT, or AUTHORIZATION_SERVICE_PORT";

@@ -1,4 +1,4 @@
-//! What the ACL service reads from its environment.
+//! The environment variables of the ACL service.
 
 use service_kit::admin::{self, ADMIN_ADDRESS};
 use service_kit::env::{BadEnvironment, Env, Variable};
@@ -13,22 +13,22 @@ const FLASK_RUN_HOST: Variable = Variable {
 const FLASK_RUN_PORT: Variable = Variable {
     name: "FLASK_RUN_PORT",
     default: None,
-    meaning: "port to listen on; unset: AUTHORIZATION_SERVICE_PORT",
+    meaning: "port to listen on; if unset, AUTHORIZATION_SERVICE_PORT",
 };
 const AUTHORIZATION_SERVICE_PORT: Variable = Variable {
     name: "AUTHORIZATION_SERVICE_PORT",
     default: Some("5000"),
-    meaning: "port to listen on when FLASK_RUN_PORT is not set",
+    meaning: "port to listen on if FLASK_RUN_PORT is unset",
 };
 const REDIS_HOST: Variable = Variable {
     name: "REDIS_HOST",
     default: Some("localhost"),
-    meaning: "host of the Redis that keeps permissions",
+    meaning: "host of the Redis server that stores the permissions",
 };
 const REDIS_PORT: Variable = Variable {
     name: "REDIS_PORT",
     default: Some("6379"),
-    meaning: "its port",
+    meaning: "port of REDIS_HOST",
 };
 
 /// Every variable that the ACL service reads.
@@ -46,17 +46,17 @@ pub const VARIABLES: &[Variable] = &[
 /// The configuration of the ACL service.
 #[derive(Debug)]
 pub struct Config {
-    /// Where it answers.
+    /// The address to listen on.
     pub listen: ListenAddress,
     /// Redis's host.
     pub redis_host: String,
     /// Redis's port.
     pub redis_port: u16,
-    /// Where health is served, if anywhere.
+    /// The address that serves health, if any.
     pub admin: Option<ListenAddress>,
     /// Whether each request is logged.
     pub access_log: bool,
-    /// What is logged.
+    /// The log filter.
     pub log: Filter,
 }
 
@@ -65,7 +65,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// With every mistake in it.
+    /// If there are mistakes; the error lists all of them.
     pub fn read(env: &Env) -> Result<Self, BadEnvironment> {
         const PORT: &str = "a port from 0 to 65535";
         let mut reader = env.reader();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_said() {
+    fn every_mistake_is_listed() {
         let env = Env::from_pairs([
             ("FLASK_RUN_PORT", "http"),
             ("REDIS_PORT", "70000"),

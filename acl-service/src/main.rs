@@ -1,4 +1,4 @@
-//! The ACL service: which driver may charge at which station.
+//! The ACL service: stores which driver may charge at which station.
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use service_kit::http::Segment;
 use uuid::Uuid;
 
-/// What access lines may show of it: everything but the token.
+/// The parts of the path that access lines may show: everything but the token.
 pub const ACCESS_LOG_PATH: &[Segment] = &[
     Segment::Word("station"),
     Segment::If(|segment| station(segment).is_some()),
@@ -12,15 +12,15 @@ pub const ACCESS_LOG_PATH: &[Segment] = &[
     Segment::Word("acl"),
 ];
 
-/// Who is asked about, and where.
+/// A driver and a station, between which there may be a permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Permission {
     pub(crate) station: Uuid,
     pub(crate) token: String,
 }
 
-/// Reads decoded path segments. A station is hexadecimal 8-4-4-4-12 in any case and of any version,
-/// a token any text (behaviour 6).
+/// Reads decoded path segments. A station is hexadecimal 8-4-4-4-12, in upper or lower case and of any UUID version;
+/// a token is any text (behaviour 6).
 pub(crate) fn permission(segments: &[&str]) -> Option<Permission> {
     let ["station", station, "driver", token, "acl"] = segments else {
         return None;

@@ -17,25 +17,25 @@ use uuid::Uuid;
 
 use crate::allow_list::{AllowList, Unavailable};
 
-/// For connecting and for each answer.
+/// The time limit for connecting and for each answer.
 const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// Between two attempts to connect: at first, and at most.
+/// The delay between two attempts to connect: the initial and the maximum one.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(300));
 
-/// Between a command that found its connection closed and the same command on the next one.
+/// The delay between a command that found its connection closed and the same command on the next connection.
 const NEXT_CONNECTION: Duration = Duration::from_millis(10);
 
-/// Between two looks at whether Redis answers.
+/// The interval between two checks of whether Redis answers.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// For the connection to show that it works, before it is asked why it does not.
+/// How long the connection may take to show that it works, before the reason for its failure is looked for.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// How long sent bytes may stay unacknowledged before a connection counts as dead.
 const DEAD_PEER: Duration = Duration::from_secs(3);
 
-/// Permissions in Redis. Clones share one connection, which comes back by itself.
+/// Permissions in Redis. Clones share one connection, which is reestablished automatically.
 #[derive(Clone)]
 pub struct RedisAllowList {
     connection: ConnectionManager,
@@ -43,7 +43,7 @@ pub struct RedisAllowList {
     port: u16,
 }
 
-/// Host and port do not make an address of Redis.
+/// An error: host and port are not a valid Redis address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {address} as the address of Redis")]
 pub struct BadRedisAddress {
@@ -56,7 +56,7 @@ impl RedisAllowList {
     ///
     /// # Errors
     ///
-    /// If host and port are not an address.
+    /// If host and port are not a valid address.
     pub fn new(host: &str, port: u16) -> Result<Self, BadRedisAddress> {
         let connection = Self::manager(host, port).map_err(|source| BadRedisAddress {
             address: format!("{host}:{port}"),
@@ -83,23 +83,23 @@ impl RedisAllowList {
         ConnectionManager::new_lazy_with_config(client, config)
     }
 
-    /// Keeps `part` true to whether Redis answers, and says each change in the log once. Never ends.
+    /// Keeps `part` up to date with whether Redis answers, and logs each change once. Never returns.
     pub async fn watch(&self, part: Part) {
         let address = format!("{}:{}", self.host, self.port);
-        let mut said_down = false;
+        let mut logged_down = false;
         loop {
             match self.ping().await {
                 Ok(()) => {
                     if part.ready() {
                         info!("Redis at {address} answers");
                     }
-                    said_down = false;
+                    logged_down = false;
                 }
                 Err(trouble) => {
                     part.not_ready(trouble.as_str());
-                    if !said_down {
-                        warn!("Redis at {address} does not answer, trying again until it does: {trouble}");
-                        said_down = true;
+                    if !logged_down {
+                        warn!("Redis at {address} does not answer; retrying until it does: {trouble}");
+                        logged_down = true;
                     }
                 }
             }
@@ -107,11 +107,11 @@ impl RedisAllowList {
         }
     }
 
-    /// Whether a Redis answers there, asked once. Whoever awaits this sets the bound.
+    /// Checks once whether Redis answers at this address. The caller sets the time limit.
     ///
     /// # Errors
     ///
-    /// With the reason.
+    /// If it does not; the error is the reason.
     pub async fn look(host: &str, port: u16) -> Result<(), String> {
         reach(host, port).await.map_err(|why| explain(&why))?;
         let asked = async {
@@ -133,13 +133,14 @@ impl RedisAllowList {
             biased;
             answer = timeout(TIMEOUT, command.exec_async(&mut connection)) => match answer {
                 Ok(answer) => answer.map_err(|error| explain(&error)),
-                Err(_) => Err(format!("no connection or no answer within {} ms", TIMEOUT.as_millis())),
+                Err(_) => Err(format!("no connection or answer within {} ms", TIMEOUT.as_millis())),
             },
             why = self.unreachable() => Err(why),
         }
     }
 
-    /// Why there is no connection, as soon as that is known. The library, which tries again without end, does not say it.
+    /// Returns why there is no connection, as soon as that is known. The library retries forever and does not report
+    /// the reason.
     async fn unreachable(&self) -> String {
         sleep(AT_ONCE).await;
         match reach(&self.host, self.port).await {
@@ -164,8 +165,8 @@ impl RedisAllowList {
         })
     }
 
-    /// A connection that turns out to be closed, as after a restart of Redis, is no reason to fail:
-    /// the command goes to the next one. Whoever awaits this sets the deadline.
+    /// Runs a command. If its connection turns out to be closed, as after a restart of Redis, the command does not fail
+    /// but goes to the next connection. The caller sets the time limit.
     async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> RedisResult<T> {
         loop {
             match cmd.query_async(&mut self.connection.clone()).await {

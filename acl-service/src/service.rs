@@ -20,12 +20,12 @@ use crate::redis_allow_list::RedisAllowList;
 
 const PROGRAM: Program = Program {
     name: "acl-service",
-    about: "The ACL service: which driver may charge at which station, kept in Redis",
+    about: "The ACL service: stores in Redis which driver may charge at which station",
     version: env!("CARGO_PKG_VERSION"),
     variables: VARIABLES,
 };
 
-/// The whole program, from its command line to its exit code.
+/// Runs the whole program, from its command line to its exit code.
 pub fn main() -> ExitCode {
     let asked = PROGRAM.parse_arguments();
     if let Asked::Done(exit_code) = asked {
@@ -48,7 +48,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     admin::start(config.admin.as_ref(), &readiness, &shutdown, &mut background).await?;
     let allow_list = RedisAllowList::new(&config.redis_host, config.redis_port)?;
     let (watched, redis) = (allow_list.clone(), readiness.part("redis"));
-    background.spawn("watching Redis", async move { watched.watch(redis).await });
+    background.spawn("the watch on Redis", async move { watched.watch(redis).await });
     tracing::info!("ACL service on http://{}", listener.local_addr()?);
     let serving = http::serve_logging(
         listener,

@@ -2,18 +2,18 @@
 
 use std::io::{self, Read};
 
-/// How large a body may become when unpacked. A message that is larger is refused as undecodable, so that a few
-/// kilobytes in a queue cannot take a worker's memory.
+/// The maximum size of an unpacked body, in bytes. A larger message is refused as undecodable, so that a few
+/// kilobytes in a queue cannot use up a worker's memory.
 pub const MAX_BODY: u64 = 64 * 1024 * 1024;
 
-/// How much memory the xz decoder may take, bytes: the largest preset of xz needs 65 MiB.
+/// The maximum memory of the xz decoder, in bytes: the largest preset of xz needs 65 MiB.
 #[cfg(feature = "lzma")]
 const LZMA_MEMORY: u64 = 80 * 1024 * 1024;
 
-/// A compression that kombu knows.
+/// A compression that kombu supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// `application/x-gzip`: **a zlib stream, not gzip**.
+    /// `application/x-gzip`, which is **a zlib stream, not gzip**.
     Zlib,
     /// `application/x-bz2`
     Bzip2,
@@ -25,18 +25,18 @@ pub enum Compression {
     Zstd,
 }
 
-/// Why a body cannot be unpacked.
+/// The reason why a body cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum CompressionError {
     /// More than [`MAX_BODY`] bytes.
     #[error("the body unpacks to more than {MAX_BODY} bytes")]
     TooLarge,
-    /// The bytes are not of that compression.
+    /// The bytes are not valid for the compression.
     #[error("cannot unpack {} data", .compression.header())]
     Corrupt {
-        /// The compression that was asked for.
+        /// The compression in the header.
         compression: Compression,
-        /// What the decoder says.
+        /// The error of the decoder.
         source: io::Error,
     },
     /// The cargo feature for this compression is off.
@@ -45,7 +45,7 @@ pub enum CompressionError {
 }
 
 impl Compression {
-    /// The compression of a header value: the content type or one of kombu's alias names, case-sensitive.
+    /// Returns the compression of a header value: the content type or one of kombu's alias names, case-sensitive.
     pub fn from_header(value: &str) -> Option<Compression> {
         match value {
             "application/x-gzip" | "gzip" | "zlib" => Some(Compression::Zlib),
@@ -57,7 +57,7 @@ impl Compression {
         }
     }
 
-    /// The header value that kombu sends.
+    /// Returns the header value that kombu sends.
     pub fn header(self) -> &'static str {
         match self {
             Compression::Zlib => "application/x-gzip",
@@ -108,11 +108,11 @@ impl Compression {
         Ok(unpacked)
     }
 
-    /// Packs a body as kombu's defaults do; the bytes may differ from Python's where the libraries differ.
+    /// Packs a body with kombu's default settings. The bytes may differ from Python's if the libraries differ.
     ///
     /// # Errors
-    /// [`io::ErrorKind::Unsupported`] if the cargo feature for this compression is off; none else is known, as all five
-    /// write to memory.
+    /// [`io::ErrorKind::Unsupported`] if the cargo feature for this compression is off. No other error is known,
+    /// because all five compressions write to memory.
     pub fn compress(self, body: &[u8]) -> io::Result<Vec<u8>> {
         let mut packed = Vec::new();
         match self {
@@ -139,14 +139,14 @@ impl Compression {
     }
 }
 
-/// Appends all there is, or one byte more than the limit allows.
+/// Appends the rest of the data, or one byte more than the limit allows.
 fn read(limit: u64, decoder: impl Read, unpacked: &mut Vec<u8>) -> io::Result<()> {
     let left = (limit + 1).saturating_sub(unpacked.len() as u64);
     decoder.take(left).read_to_end(unpacked).map(drop)
 }
 
-/// Reads one stream after the other, as Python's `bz2` and `lzma` do: what follows a whole stream and is none is ignored,
-/// unless it might be the beginning of one.
+/// Reads one stream after another, as Python's `bz2` and `lzma` do: data after a complete stream that is not another
+/// stream is ignored, unless it might be the beginning of one.
 #[cfg(any(feature = "bzip2", feature = "lzma"))]
 fn streams(
     body: &[u8],
@@ -176,7 +176,7 @@ fn streams(
     Ok(())
 }
 
-/// One xz container or `.lzma` stream.
+/// Reads one xz container or `.lzma` stream.
 #[cfg(feature = "lzma")]
 fn xz(limit: u64, packed: &mut &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
     let stream = liblzma::stream::Stream::new_auto_decoder(LZMA_MEMORY, 0)?;
@@ -191,7 +191,7 @@ fn xz(limit: u64, packed: &mut &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> 
     })
 }
 
-/// One stream and nothing behind it, without the large windows that Python's decoder refuses too.
+/// Reads one stream with nothing behind it. Large windows are refused, as in Python's decoder.
 #[cfg(feature = "brotli")]
 fn brotli(limit: u64, packed: &[u8], unpacked: &mut Vec<u8>) -> io::Result<()> {
     use brotli::enc::StandardAlloc;

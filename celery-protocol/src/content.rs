@@ -1,4 +1,4 @@
-//! From a message to the value in its body: compression, content type, JSON (`kombu/message.py`, `kombu/serialization.py`,
+//! Extracts the value from the body of a message: compression, content type, JSON (`kombu/message.py`, `kombu/serialization.py`,
 //! contract A.7).
 
 use crate::compression::{Compression, CompressionError};
@@ -9,7 +9,7 @@ use crate::literal::str_repr;
 use crate::message::{Message, Properties};
 use crate::value::Value;
 
-/// Why there is no value.
+/// The reason why there is no value.
 pub(crate) enum NoContent {
     /// Python's exception, as `repr()` shows it.
     Undecodable(String),
@@ -19,13 +19,13 @@ pub(crate) enum NoContent {
 
 /// The bytes of a body.
 pub(crate) enum Body<'a> {
-    /// As they came.
+    /// The bytes as received.
     Plain(&'a [u8]),
-    /// After a compression was undone.
+    /// The decompressed bytes.
     Unpacked(Vec<u8>),
 }
 
-/// The body without its compression; an empty or null header means none.
+/// Returns the body without its compression. An empty or null header means no compression.
 pub(crate) fn unpack(message: &Message) -> Result<Body<'_>, DecodeError> {
     let undecodable = |exception| DecodeError::Undecodable {
         exception,
@@ -53,7 +53,7 @@ pub(crate) fn unpack(message: &Message) -> Result<Body<'_>, DecodeError> {
         .as_deref()
         .is_some_and(is_latin_1)
     {
-        // py-amqp has made text of it.
+        // py-amqp has decoded it to a string.
         return Err(undecodable(
             "TypeError(\"a bytes-like object is required, not 'str'\")".to_owned(),
         ));
@@ -64,7 +64,7 @@ pub(crate) fn unpack(message: &Message) -> Result<Body<'_>, DecodeError> {
     }
 }
 
-/// Python's exception where its text is stable, else the same class with our decoder's words.
+/// Returns Python's exception if its text is stable, else the same class with our decoder's text.
 fn exception(error: &CompressionError) -> String {
     let CompressionError::Corrupt { compression, source } = error else {
         return format!("MemoryError({})", str_repr(&error.to_string()));
@@ -86,8 +86,8 @@ fn exception(error: &CompressionError) -> String {
     format!("{class}({})", str_repr(&text))
 }
 
-/// The value in a body, which may have been unpacked. Only JSON is accepted, as in a default worker; `application/data`
-/// passes as it is, for kombu trusts it.
+/// Decodes a body, which may have been unpacked. Only JSON is accepted, as in a default worker; `application/data`
+/// passes unchanged, because kombu trusts it.
 ///
 /// JSON is UTF-8, but py-amqp decodes a body by its content encoding if it can, before kombu sees it; so a body that
 /// was not compressed may be Latin-1 (`amqp/abstract_channel.py: dispatch_method`, golden case `v2-latin1-encoding`).
@@ -127,7 +127,7 @@ pub(crate) fn decode(body: &Body<'_>, properties: &Properties) -> Result<Value, 
     value.map_err(|error| NoContent::Undecodable(format!("DecodeError({})", error.py_repr())))
 }
 
-/// `codecs.decode(body, encoding)`, for the character sets one meets.
+/// Decodes like `codecs.decode(body, encoding)`, for the common character sets.
 fn charset(body: &[u8], encoding: Option<&str>) -> Result<Value, NoContent> {
     let encoding = encoding
         .filter(|name| !name.is_empty())
@@ -149,7 +149,7 @@ fn charset(body: &[u8], encoding: Option<&str>) -> Result<Value, NoContent> {
     }
 }
 
-/// Python's common names of the encoding.
+/// Returns whether this is one of Python's common names of Latin-1.
 fn is_latin_1(encoding: &str) -> bool {
     let name = encoding.to_ascii_lowercase().replace(['_', ' '], "-");
     matches!(
@@ -162,8 +162,8 @@ fn from_latin_1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// What Celery says of a message it cannot decode: `type:'…' encoding:'…' headers:{…}`. The representations of the
-/// arguments are left out, for they may be secret.
+/// Returns what Celery logs about a message that it cannot decode: `type:'…' encoding:'…' headers:{…}`. The
+/// representations of the arguments are left out, because they may be secret.
 pub(crate) fn context(properties: &Properties) -> String {
     let shown = |text: &Option<String>| text.as_deref().map_or("None".to_owned(), str_repr);
     let headers: FieldTable = properties

@@ -1,6 +1,6 @@
 //! The text of a Python `Decimal`.
 
-/// `str(Decimal(text))`, or `None` where Python raises `InvalidOperation`.
+/// Returns `str(Decimal(text))`, or `None` if Python raises `InvalidOperation`.
 pub(crate) fn canonical(text: &str) -> Option<String> {
     let cleaned: String = text
         .trim_matches(is_python_space)
@@ -41,7 +41,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     Some(format!("{sign}{}", scientific(digits, exponent)))
 }
 
-/// `str(Decimal(number))`: the exact value of the binary number.
+/// Returns `str(Decimal(number))`: the exact value of the binary number.
 pub(crate) fn of_float(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
@@ -49,13 +49,13 @@ pub(crate) fn of_float(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
-    // No double has more than 1,074 decimals, and Rust prints them all.
+    // A double has at most 1,074 decimals, and Rust prints all of them.
     let exact = format!("{number:.1074}");
     let exact = exact.trim_end_matches('0').trim_end_matches('.');
     canonical(exact).unwrap_or_default()
 }
 
-/// Python's limits: `MAX_EMAX` is 999999999999999999.
+/// Parses an exponent within Python's limits: `MAX_EMAX` is 999999999999999999.
 fn parse_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -66,7 +66,7 @@ fn parse_exponent(text: &str) -> Option<i64> {
         .filter(|exponent| exponent.abs() <= 999_999_999_999_999_999)
 }
 
-/// The to-scientific-string operation of the decimal specification.
+/// Performs the to-scientific-string operation of the decimal specification.
 fn scientific(digits: &str, exponent: i64) -> String {
     let length = i64::try_from(digits.len()).unwrap_or(i64::MAX);
     let adjusted = exponent.saturating_add(length - 1);
@@ -84,7 +84,7 @@ fn scientific(digits: &str, exponent: i64) -> String {
     format!("{first}{point}{rest}E{adjusted:+}")
 }
 
-/// `str.isspace()`.
+/// Python's `str.isspace()`.
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1C}'..='\u{1F}')
 }

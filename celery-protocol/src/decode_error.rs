@@ -1,10 +1,10 @@
-//! Why a message is not run, and what Celery does with it then (contract E.2).
+//! The reason why a message is not run, and what Celery then does with it (contract E.2).
 
-/// A message that cannot be made a task. `Display` is the line that Celery logs, except that parts of the body and of the
-/// arguments are left out.
+/// The reason why a message cannot be decoded into a task. `Display` is the line that Celery logs, except that parts of
+/// the body and of the arguments are left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The body cannot be unpacked or decoded. Acked, so that it cannot loop.
+    /// The body cannot be unpacked or decoded. The message is acked, so that it cannot loop.
     #[error("Can't decode message body: {exception} [{context}]")]
     Undecodable {
         /// Python's exception, as `repr()` shows it.
@@ -12,13 +12,13 @@ pub enum DecodeError {
         /// Content type, encoding and headers.
         context: String,
     },
-    /// A task, but of a content type other than JSON. Rejected.
+    /// The message is a task, but its content type is not JSON. Rejected.
     #[error("Received invalid task message: {refusal}")]
     Disallowed {
         /// Python's text, which names the content type.
         refusal: String,
     },
-    /// The same without the header `task`. Acked.
+    /// The same, without the header `task`. Acked.
     #[error("Can't decode message body: ContentDisallowed('{refusal}') [{context}]")]
     DisallowedUnidentified {
         /// Python's text, which names the content type.
@@ -26,25 +26,25 @@ pub enum DecodeError {
         /// Content type, encoding and headers.
         context: String,
     },
-    /// Neither a header `task` nor a body that is an object with `task`. Rejected.
+    /// The message has neither a header `task` nor a body that is an object with `task`. Rejected.
     #[error("Received and deleted unknown message.  Wrong destination?!?")]
     NotATask,
-    /// A task with a part that cannot be: an unreadable `eta`, keyword arguments that are no object. Rejected.
+    /// A part of the task is not valid: an unreadable `eta`, or keyword arguments that are not an object. Rejected.
     #[error("Received invalid task message: {why}")]
     Invalid {
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
-    /// A message that stops a Python worker, and the next one to which it returns: the body is no list of three, there is
-    /// no `id`, the time limits are no pair. Rejected.
+    /// The message stops a Python worker, and the next one to which it returns: the body is not a list of three, there
+    /// is no `id`, or the time limits are not a pair. Rejected.
     #[error("Received invalid task message: {why}")]
     Poison {
-        /// What is wrong.
+        /// The mistake.
         why: String,
     },
 }
 
-/// What becomes of a message that is refused; it is never put back into the queue.
+/// The broker action for a refused message, which never returns to the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// `basic.ack`
@@ -53,7 +53,7 @@ pub enum Refusal {
     Reject,
 }
 
-/// At which level Celery logs a refusal.
+/// The level at which Celery logs a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// Python's `CRITICAL`.
@@ -65,7 +65,7 @@ pub enum Level {
 }
 
 impl DecodeError {
-    /// The broker action.
+    /// Returns the broker action.
     pub fn settlement(&self) -> Refusal {
         match self {
             DecodeError::Undecodable { .. } | DecodeError::DisallowedUnidentified { .. } => Refusal::Ack,
@@ -76,7 +76,7 @@ impl DecodeError {
         }
     }
 
-    /// The log level.
+    /// Returns the log level.
     pub fn level(&self) -> Level {
         match self {
             DecodeError::Undecodable { .. } | DecodeError::DisallowedUnidentified { .. } => Level::Critical,

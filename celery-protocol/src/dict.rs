@@ -5,23 +5,23 @@ use std::collections::HashMap;
 use crate::text::Text;
 use crate::value::Value;
 
-/// A `dict` as JSON carries it: keys are text, in the order of their first insertion, and the last value wins
-/// (contract A.8).
+/// A `dict` as JSON represents it: the keys are strings in the order of their first insertion, and the last value of a
+/// key wins (contract A.8).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dict(Vec<(Text, Value)>);
 
 impl Dict {
-    /// An empty dict.
+    /// Creates an empty dict.
     pub const fn new() -> Dict {
         Dict(Vec::new())
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.0.iter().find(|(own, _)| own == key).map(|(_, value)| value)
     }
 
-    /// Sets a key: in place if it is there, else at the end.
+    /// Sets a key: in place if it exists, else at the end.
     pub fn insert(&mut self, key: impl Into<Text>, value: impl Into<Value>) {
         let (key, value) = (key.into(), value.into());
         match self.0.iter_mut().find(|(own, _)| *own == key) {
@@ -30,29 +30,29 @@ impl Dict {
         }
     }
 
-    /// Removes a key.
+    /// Removes a key and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let index = self.0.iter().position(|(own, _)| own == key)?;
         Some(self.0.remove(index).1)
     }
 
-    /// Keys and values in order.
+    /// Returns the keys and values in order.
     pub fn iter(&self) -> std::slice::Iter<'_, (Text, Value)> {
         self.0.iter()
     }
 
-    /// The number of keys.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no key.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Takes time in proportion to the pairs, however many repeat.
+/// Takes time proportional to the number of pairs, however many keys repeat.
 impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Dict {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Dict {
         let mut items: Vec<(Text, Value)> = pairs

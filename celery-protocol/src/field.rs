@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::stored_bytes::{self, Bits};
 
-/// A table whose order is kept. Python sends headers in a fixed order and reads them in any (contract A.3).
+/// A table that keeps its order. Python sends headers in a fixed order and accepts them in any (contract A.3).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FieldTable(Vec<(String, FieldValue)>);
 
-/// A value of a table; the letter is its type on the wire as py-amqp and RabbitMQ write it.
+/// A value in a table. The letter is its type on the wire, as py-amqp and RabbitMQ write it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldValue {
@@ -27,7 +27,7 @@ pub enum FieldValue {
     I16(i16),
     /// `u`
     U16(u16),
-    /// `I`: what py-amqp writes for an int of at most 31 bits.
+    /// `I`: py-amqp writes this for an int of at most 31 bits.
     I32(i32),
     /// `i`
     U32(u32),
@@ -39,12 +39,12 @@ pub enum FieldValue {
     F64(#[serde(with = "Bits")] f64),
     /// `D`: `value` divided by ten to the power of `scale`.
     Decimal {
-        /// Decimal digits after the point.
+        /// The number of decimal digits after the point.
         scale: u8,
         /// The number without its point.
         value: u32,
     },
-    /// `S`: text, which need not be UTF-8 (`argsrepr` of a lone surrogate is not, contract A.8).
+    /// `S`: text, which need not be UTF-8 (the `argsrepr` of a lone surrogate is not, contract A.8).
     LongString(#[serde(with = "stored_bytes")] Vec<u8>),
     /// `s` of the specification, which RabbitMQ never sends.
     ShortString(String),
@@ -59,17 +59,17 @@ pub enum FieldValue {
 }
 
 impl FieldTable {
-    /// An empty table.
+    /// Creates an empty table.
     pub const fn new() -> FieldTable {
         FieldTable(Vec::new())
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&FieldValue> {
         self.0.iter().find(|(own, _)| own == key).map(|(_, value)| value)
     }
 
-    /// Sets a key: in place if it is there, else at the end, as a Python dict does.
+    /// Sets a key: in place if it exists, else at the end, as a Python dict does.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<FieldValue>) {
         let (key, value) = (key.into(), value.into());
         match self.0.iter_mut().find(|(own, _)| *own == key) {
@@ -83,23 +83,23 @@ impl FieldTable {
         self.0.push((key.to_owned(), value.into()));
     }
 
-    /// Removes a key.
+    /// Removes a key and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<FieldValue> {
         let index = self.0.iter().position(|(own, _)| own == key)?;
         Some(self.0.remove(index).1)
     }
 
-    /// Keys and values in order.
+    /// Returns the keys and values in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &FieldValue)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// The number of keys.
+    /// Returns the number of keys.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no key.
+    /// Returns whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -125,7 +125,7 @@ impl IntoIterator for FieldTable {
 }
 
 impl FieldValue {
-    /// The text of a string field, if it is UTF-8.
+    /// Returns the text of a string field if it is valid UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             FieldValue::LongString(bytes) => std::str::from_utf8(bytes).ok(),
@@ -134,7 +134,7 @@ impl FieldValue {
         }
     }
 
-    /// The number of an integer field of any width.
+    /// Returns the number of an integer field of any width.
     pub fn as_i64(&self) -> Option<i64> {
         match *self {
             FieldValue::I8(n) => Some(n.into()),
@@ -148,7 +148,7 @@ impl FieldValue {
         }
     }
 
-    /// The nested table.
+    /// Returns the nested table.
     pub fn as_table(&self) -> Option<&FieldTable> {
         match self {
             FieldValue::Table(table) => Some(table),
@@ -156,7 +156,7 @@ impl FieldValue {
         }
     }
 
-    /// The items of an array.
+    /// Returns the items of an array.
     pub fn as_array(&self) -> Option<&[FieldValue]> {
         match self {
             FieldValue::Array(items) => Some(items),
@@ -171,7 +171,7 @@ impl From<bool> for FieldValue {
     }
 }
 
-/// As py-amqp chooses the width: `I` where it fits (-2147483648 does not, there), else `L`.
+/// Chooses the width as py-amqp does: `I` if the number fits (for py-amqp, -2147483648 does not), else `L`.
 impl From<i64> for FieldValue {
     fn from(value: i64) -> FieldValue {
         match i32::try_from(value) {

@@ -1,7 +1,7 @@
-//! Python's text of a `float`.
+//! The text of a Python `float`.
 
-/// `repr()` of a Python float: the shortest text that reads back to the same number, `1e+16`, `1e-07`, `nan`, `inf`
-/// (contract A.8, `reference-float-repr`).
+/// Returns the `repr()` of a Python float: the shortest text that reads back to the same number, `1e+16`, `1e-07`,
+/// `nan`, `inf` (contract A.8, `reference-float-repr`).
 pub fn repr(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -19,8 +19,8 @@ pub fn repr(value: f64) -> String {
     plain(mantissa, exponent)
 }
 
-/// The shortest digits that read back, as `d.ddde±x`. Of two that are equally near Python takes the even one, Rust the
-/// upper.
+/// Returns the shortest digits that read back to the same number, as `d.ddde±x`. If two candidates are equally near,
+/// Python takes the even one, Rust the upper.
 fn shortest(value: f64) -> String {
     let shortest = format!("{value:e}");
     let digits = shortest
@@ -32,7 +32,7 @@ fn shortest(value: f64) -> String {
     if even.parse() == Ok(value) { even } else { shortest }
 }
 
-/// Without exponent, with at least one digit after the point.
+/// Formats without an exponent and with at least one digit after the point.
 fn plain(mantissa: &str, exponent: i32) -> String {
     let (sign, mantissa) = mantissa
         .strip_prefix('-')
@@ -52,7 +52,7 @@ fn plain(mantissa: &str, exponent: i32) -> String {
     )
 }
 
-/// As in JSON made by Python: like [`repr`], but `NaN`, `Infinity`, `-Infinity` (contract A.8).
+/// Formats a float for JSON as Python does: like [`repr`], but `NaN`, `Infinity`, `-Infinity` (contract A.8).
 pub fn json(value: f64) -> String {
     if value.is_nan() {
         "NaN".to_owned()

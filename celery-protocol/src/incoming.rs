@@ -1,4 +1,4 @@
-//! Decoding in Celery's own order (`celery/worker/consumer/consumer.py: on_task_received`, contract E.2): the name comes
+//! Decoding in Celery's order (`celery/worker/consumer/consumer.py: on_task_received`, contract E.2): the name comes
 //! first, so that an unregistered task is refused before its body is read.
 
 use crate::content::{self, NoContent};
@@ -10,7 +10,7 @@ use crate::task_fields::text;
 use crate::task_message::TaskMessage;
 use crate::value::Value;
 
-/// A message that names a task, of which nothing else is known yet.
+/// A message that names a task and is not decoded further yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incoming {
     message: Message,
@@ -20,17 +20,18 @@ pub struct Incoming {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
-    /// Protocol 2: still encoded; `None` if the message's own body was not compressed.
+    /// Protocol 2: still encoded. `None` if the message's own body was not compressed.
     Encoded(Option<Vec<u8>>),
-    /// Protocol 1: the name was found in it.
+    /// Protocol 1: decoded, because it contains the name.
     Decoded(Dict),
 }
 
 impl Incoming {
-    /// Finds the task's name: in the header `task`, else in the body.
+    /// Finds the name of the task: in the header `task`, else in the body.
     ///
     /// # Errors
-    /// The body cannot be unpacked; or there is no such header, and the body cannot be decoded or names no task.
+    /// If the body cannot be unpacked; or if there is no such header, and the body cannot be decoded or does not name a
+    /// task.
     pub fn identify(message: Message) -> Result<Incoming, DecodeError> {
         let unpacked = content::unpack(&message)?;
         let (task, body) = if let Some(task) = message.properties.headers.get("task") {
@@ -70,17 +71,17 @@ impl Incoming {
         Ok(Incoming { message, task, body })
     }
 
-    /// The task's name; empty if it is no text, which no task can be registered as.
+    /// Returns the name of the task. It is empty if it is not a string; no task can be registered under such a name.
     pub fn task(&self) -> &str {
         self.task.as_str().unwrap_or_default()
     }
 
-    /// The name as Python's log shows it: `'tasks.add'`, `None`, `5`.
+    /// Returns the name as Python's log shows it: `'tasks.add'`, `None`, `5`.
     pub fn task_repr(&self) -> String {
         self.task.py_repr()
     }
 
-    /// The task id, before anything is known to be right with it: for the `task-failed` event of an unregistered task.
+    /// Returns the task id, which has not been checked yet: for the `task-failed` event of an unregistered task.
     pub fn id(&self) -> Option<String> {
         match (&self.body, self.message.properties.headers.get("id")) {
             (_, Some(id)) => text(Value::from(id)),
@@ -89,12 +90,12 @@ impl Incoming {
         }
     }
 
-    /// The message as it came.
+    /// Returns the message as received.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// Decodes the rest.
+    /// Decodes the rest of the message.
     ///
     /// # Errors
     /// See [`DecodeError`]; checked in Celery's order.

@@ -1,4 +1,4 @@
-//! The times of the headers `eta` and `expires`, read as Celery reads them (contract A.5).
+//! The times in the headers `eta` and `expires`, read as Celery reads them (contract A.5).
 
 mod date;
 mod digits;
@@ -13,7 +13,7 @@ use crate::iso_time::IsoTime;
 pub use self::error::IsoError;
 
 /// Reads a time as `dateutil.parser.isoparse` does: basic and extended form, date only, week and ordinal dates, any
-/// one character between date and time, `Z`, comma or point before the fraction (`reference-iso8601`).
+/// single character between date and time, `Z`, a comma or point before the fraction (`reference-iso8601`).
 ///
 /// # Errors
 /// The text of the `ValueError` that Python raises.
@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<IsoTime, IsoError> {
     Ok(IsoTime { civil, offset })
 }
 
-/// Hour, minute, second, microsecond, and the offset in microseconds.
+/// Reads hour, minute, second and microsecond, and the offset in microseconds.
 fn iso_time(bytes: &[u8]) -> Result<([i32; 4], Option<i64>), IsoError> {
     if bytes.len() < 2 {
         return Err(IsoError::new("ISO time too short"));
@@ -92,7 +92,7 @@ fn iso_time(bytes: &[u8]) -> Result<([i32; 4], Option<i64>), IsoError> {
     Ok((components, offset))
 }
 
-/// `.5` or `,5`: microseconds, and the bytes read.
+/// Reads a fraction such as `.5` or `,5`. Returns microseconds and the number of bytes read.
 fn fraction(bytes: &[u8]) -> Option<(i32, usize)> {
     let [b'.' | b',', digits @ ..] = bytes else {
         return None;
@@ -138,7 +138,7 @@ fn zone(bytes: &[u8]) -> Result<i64, IsoError> {
     Ok(i64::from(sign * (hours * 60 + minutes)) * 60_000_000)
 }
 
-/// With the range checks, and their texts, of Python's `datetime()`.
+/// Checks the ranges in the order of Python's `datetime()`, with its error texts.
 pub(crate) fn datetime(
     [year, month, day]: Date,
     [hour, minute, second, microsecond]: [i32; 4],

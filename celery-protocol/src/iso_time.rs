@@ -1,11 +1,11 @@
-//! A time with or without offset, as ISO 8601 texts and Python's `datetime` have it.
+//! A time with or without an offset, as in ISO 8601 texts and Python's `datetime`.
 
 use std::fmt;
 
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp, civil};
 
-/// A point in time as a sender wrote it: local date and time, and the offset from UTC if one was given.
+/// A point in time as the sender wrote it: local date and time, and the offset from UTC if it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IsoTime {
     pub(crate) civil: civil::DateTime,
@@ -14,12 +14,13 @@ pub struct IsoTime {
 }
 
 impl IsoTime {
-    /// Whether the sender gave no offset. Celery then reads the time as UTC.
+    /// Returns whether the sender gave no offset. Celery then reads the time as UTC.
     pub fn is_naive(&self) -> bool {
         self.offset.is_none()
     }
 
-    /// The instant; a time without offset is UTC. The last day of the year 9999 is cut to what a [`Timestamp`] holds.
+    /// Returns the instant. A time without an offset is UTC. The last day of the year 9999 is limited to the maximum of
+    /// [`Timestamp`].
     pub fn timestamp(&self) -> Timestamp {
         let utc = self.utc().and_then(|utc| Offset::UTC.to_timestamp(utc).ok());
         utc.unwrap_or(if self.civil.year() > 5000 {
@@ -29,7 +30,7 @@ impl IsoTime {
         })
     }
 
-    /// Whether the time in UTC is one that Python's `datetime` can hold: year 1 to 9999.
+    /// Returns whether Python's `datetime` can represent the time in UTC: year 1 to 9999.
     pub(crate) fn is_in_range(&self) -> bool {
         self.utc().is_some_and(|utc| utc.year() >= 1)
     }
@@ -40,7 +41,7 @@ impl IsoTime {
             .ok()
     }
 
-    /// The same time with offset zero if it had none.
+    /// Returns the same time, with offset zero if it had none.
     #[must_use]
     pub fn or_utc(self) -> IsoTime {
         IsoTime {
@@ -49,7 +50,7 @@ impl IsoTime {
         }
     }
 
-    /// Python's `isoformat()`: microseconds are left out when 0, the offset as `+05:30`.
+    /// Python's `isoformat()`: microseconds are left out if they are 0; the offset is written as `+05:30`.
     pub fn isoformat(&self) -> String {
         self.format('T')
     }
@@ -63,7 +64,7 @@ impl IsoTime {
     }
 }
 
-/// The instant in UTC, cut to microseconds as Python's `datetime` has them.
+/// Converts to UTC, truncated to microseconds as in Python's `datetime`.
 impl From<Timestamp> for IsoTime {
     fn from(at: Timestamp) -> IsoTime {
         let civil = Offset::UTC.to_datetime(at);
@@ -80,7 +81,7 @@ impl From<Timestamp> for IsoTime {
     }
 }
 
-/// `isoformat()`.
+/// Formats as [`IsoTime::isoformat`] does.
 impl fmt::Display for IsoTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.isoformat())
@@ -105,7 +106,7 @@ pub(crate) fn isoformat_time(time: civil::Time, offset: Option<i64>) -> String {
     )
 }
 
-/// `+05:30`; seconds and microseconds only where there are any.
+/// Formats `+05:30`; seconds and microseconds are written only if they are not 0.
 fn isoformat_offset(offset: i64) -> String {
     let sign = if offset < 0 { '-' } else { '+' };
     let (seconds, microseconds) = (

@@ -14,48 +14,48 @@ pub use limits::{MAX_DEPTH, MAX_INT_DIGITS};
 use crate::dict::Dict;
 use crate::value::Value;
 
-/// Reads a body: UTF-8, one value, white space around it, nothing else. Objects of exactly the two keys `__type__` and
-/// `__value__` become typed values, at any depth; of repeated keys the last wins; `NaN`, `Infinity`, `-Infinity`,
-/// integers of any size and lone surrogates are fine.
+/// Reads a body: UTF-8, one value with optional white space around it, and nothing else. Objects with exactly the two
+/// keys `__type__` and `__value__` become typed values, at any depth. The last of repeated keys wins. `NaN`,
+/// `Infinity`, `-Infinity`, integers of any size and lone surrogates are valid.
 ///
 /// # Errors
-/// What makes Celery drop the message as undecodable; [`JsonError::py_repr`] gives Python's exception.
+/// The reason why Celery drops the message as undecodable; [`JsonError::py_repr`] returns Python's exception.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     parse_text(std::str::from_utf8(bytes).map_err(|error| JsonError::utf8(bytes, error))?)
 }
 
-/// [`parse`] of text.
+/// Like [`parse`], for text.
 ///
 /// # Errors
-/// As there.
+/// Like [`parse`].
 pub fn parse_text(text: &str) -> Result<Value, JsonError> {
     read::Reader::new(text).document()
 }
 
-/// Reads text as Python's own `json.loads` does: as [`parse`], but an object of `__type__` and `__value__` is a dict like
-/// any other.
+/// Reads text as Python's own `json.loads` does: like [`parse`], but an object with `__type__` and `__value__` is a
+/// dict like any other.
 ///
 /// # Errors
-/// Where Python raises, and for what is not UTF-8; never [`JsonError::Typed`].
+/// If Python raises, and if the text is not UTF-8; never [`JsonError::Typed`].
 pub fn parse_untyped(bytes: &[u8]) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::utf8(bytes, error))?;
     read::Reader::untyped(text).document()
 }
 
-/// Writes a value as `kombu.utils.json.dumps` does: separators `", "` and `": "`, ASCII only, typed values as objects of
-/// `__type__` and `__value__`, tuples as arrays.
+/// Writes a value as `kombu.utils.json.dumps` does: separators `", "` and `": "`, ASCII only, typed values as objects
+/// with `__type__` and `__value__`, tuples as arrays.
 pub fn to_json(value: &Value) -> String {
     let mut out = String::new();
     write::value(value, &mut out);
     out
 }
 
-/// [`to_json`] of a list, into a text that is being built.
+/// Appends a list in the form of [`to_json`].
 pub(crate) fn write_list(items: &[Value], out: &mut String) {
     write::list(items, out);
 }
 
-/// [`to_json`] of a dict, into a text that is being built.
+/// Appends a dict in the form of [`to_json`].
 pub(crate) fn write_dict(dict: &Dict, out: &mut String) {
     write::dict(dict, out);
 }
@@ -68,7 +68,8 @@ mod tests {
         open.repeat(depth) + "1" + &close.repeat(depth)
     }
 
-    /// On less stack than the 2 MiB of a thread of tokio; most of it is for the derived `clone` of a debug build.
+    /// Runs on a smaller stack than the 2 MiB of a tokio thread; most of it is needed for the derived `clone` of a
+    /// debug build.
     #[test]
     fn the_deepest_value_can_be_handled() {
         let handle = || {
@@ -134,7 +135,7 @@ mod tests {
                 "{error}"
             );
         }
-        let error = parse(b"[\"secret\xFF\"]").expect_err("no UTF-8");
+        let error = parse(b"[\"secret\xFF\"]").expect_err("not UTF-8");
         assert_eq!(
             error.py_repr(),
             "UnicodeDecodeError('utf-8', b'...', 8, 9, 'invalid start byte')"

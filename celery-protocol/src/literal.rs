@@ -5,7 +5,8 @@ use std::fmt::Write;
 use crate::printable::is_printable;
 use crate::text::Text;
 
-/// `repr()` of a Python `str`: single quotes, or double ones if the text holds a single and no double quote.
+/// Returns the `repr()` of a Python `str`: in single quotes, or in double quotes if the text contains a single quote
+/// and no double quote.
 pub fn str_repr(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     write_quoted(
@@ -17,7 +18,7 @@ pub fn str_repr(text: &str) -> String {
     out
 }
 
-/// Appends the `repr()` of a text that may hold lone surrogates.
+/// Appends the `repr()` of a text that may contain lone surrogates.
 pub(crate) fn write_text_repr(text: &Text, out: &mut String) {
     let bytes = text.as_wtf8();
     write_quoted(
@@ -53,7 +54,7 @@ fn write_quoted(code_points: impl Iterator<Item = u32>, single: bool, double: bo
     out.push(quote);
 }
 
-/// `repr()` of Python `bytes`.
+/// Returns the `repr()` of Python `bytes`.
 pub(crate) fn bytes_repr(bytes: &[u8]) -> String {
     let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
         '"'

@@ -1,29 +1,29 @@
-//! An AMQP message as it lies in a queue.
+//! An AMQP message as it is stored in a queue.
 
 use serde::{Deserialize, Serialize};
 
 use crate::field::FieldTable;
 use crate::stored_bytes;
 
-/// The basic properties of AMQP 0.9.1 (contract A.2 says which of them Celery sets).
+/// The basic properties of AMQP 0.9.1 (contract A.2 lists which of them Celery sets).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Properties {
     /// `application/json`; a missing one counts as `application/data` (contract A.7).
     pub content_type: Option<String>,
-    /// `utf-8`; without effect on JSON.
+    /// `utf-8`; it has no effect on JSON.
     pub content_encoding: Option<String>,
     /// The headers of contract A.3 and the sender's own.
     pub headers: FieldTable,
-    /// 2: survives a restart of the broker, 1: does not.
+    /// 2 survives a restart of the broker, 1 does not.
     pub delivery_mode: Option<u8>,
     /// 0 to 255; absent in some messages of Celery.
     pub priority: Option<u8>,
     /// The task id.
     pub correlation_id: Option<String>,
-    /// Where an answer is awaited: with Celery the sender's own mark, seldom a queue.
+    /// The queue in which the sender awaits an answer. With Celery it is the sender's own mark, rarely a queue.
     pub reply_to: Option<String>,
-    /// Time to live in the queue, milliseconds as text.
+    /// Time to live in the queue, in milliseconds, as text.
     pub expiration: Option<String>,
     /// Not set by Celery.
     pub message_id: Option<String>,
@@ -37,10 +37,11 @@ pub struct Properties {
     pub app_id: Option<String>,
 }
 
-/// Properties and body, as a queue holds them. Through serde it comes back the same to the byte.
+/// Properties and body, as a queue stores them. Serialized with serde and read back, a message is identical to the
+/// byte.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// The properties, headers among them.
+    /// The properties, including the headers.
     pub properties: Properties,
     /// The body, still compressed and encoded.
     #[serde(with = "stored_bytes")]

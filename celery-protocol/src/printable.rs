@@ -1,6 +1,6 @@
-//! Which characters Python's `repr()` shows as they are.
+//! The characters that Python's `repr()` does not escape.
 
-/// `str.isprintable()` of one code point. Surrogates are not printable.
+/// Python's `str.isprintable()` for one code point. Surrogates are not printable.
 pub(crate) fn is_printable(code_point: u32) -> bool {
     UNPRINTABLE
         .binary_search_by(|&(first, last)| {
@@ -15,7 +15,7 @@ pub(crate) fn is_printable(code_point: u32) -> bool {
         .is_err()
 }
 
-/// All code points for which CPython 3.11 (Unicode 14.0.0) says no, as ranges, both ends included.
+/// All code points that are not printable in CPython 3.11 (Unicode 14.0.0), as inclusive ranges.
 #[rustfmt::skip]
 const UNPRINTABLE: [(u32, u32); 701] = [
     (0x0, 0x1F), (0x7F, 0xA0), (0xAD, 0xAD), (0x378, 0x379), (0x380, 0x383), (0x38B, 0x38B),

@@ -1,17 +1,17 @@
-//! `fromisoformat()` of CPython 3.11's `datetime`, `date` and `time`, which decodes the typed values of contract A.8.
+//! `fromisoformat()` of CPython 3.11's `datetime`, `date` and `time`, which decode the typed values of contract A.8.
 //!
-//! Follows `Modules/_datetimemodule.c` step by step, for it accepts more than the documentation says.
+//! Follows `Modules/_datetimemodule.c` step by step, because it accepts more than the documentation states.
 
 use jiff::civil;
 
 use crate::iso_time::IsoTime;
 use crate::iso8601;
 
-/// The text is not one that Python reads.
+/// An error: Python does not accept the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotIsoFormat;
 
-/// `datetime.fromisoformat(text)`.
+/// Python's `datetime.fromisoformat(text)`.
 pub(crate) fn datetime(text: &str) -> Result<IsoTime, NotIsoFormat> {
     let bytes = text.as_bytes();
     if bytes.len() < 7 {
@@ -36,7 +36,7 @@ pub(crate) fn datetime(text: &str) -> Result<IsoTime, NotIsoFormat> {
     Ok(IsoTime { civil, offset })
 }
 
-/// `datetime.fromisoformat(text).date()`, which is what kombu calls for a date.
+/// `datetime.fromisoformat(text).date()`, which kombu calls for a date.
 pub(crate) fn date(text: &str) -> Result<civil::Date, NotIsoFormat> {
     datetime(text).map(|time| time.civil.date())
 }
@@ -49,7 +49,7 @@ pub(crate) fn time(text: &str) -> Result<(civil::Time, Option<i64>), NotIsoForma
     Ok((civil.time(), offset))
 }
 
-/// The byte there; 0 behind the end, as in the C string.
+/// Returns the byte at the index, or 0 behind the end, as in the C string.
 fn at(bytes: &[u8], index: usize) -> u8 {
     bytes.get(index).copied().unwrap_or(0)
 }
@@ -165,7 +165,7 @@ fn parse_time(text: &[u8]) -> Result<TimeAndOffset, NotIsoFormat> {
     }
     let ([hours, minutes, seconds, microseconds], unread) = clock(text, zone + 1, text.len())?;
     let offset = match hours * 3600 + minutes * 60 + seconds {
-        // UTC, whatever the microseconds.
+        // This is UTC, whatever the microseconds.
         0 => 0,
         seconds => i64::from(seconds) * 1_000_000 + i64::from(microseconds),
     };
@@ -175,7 +175,7 @@ fn parse_time(text: &[u8]) -> Result<TimeAndOffset, NotIsoFormat> {
     Ok((time, Some(if at(text, zone) == b'-' { -offset } else { offset })))
 }
 
-/// `parse_hh_mm_ss_ff`: hour, minute, second, microsecond, and whether something is left over.
+/// `parse_hh_mm_ss_ff`: reads hour, minute, second and microsecond, and returns whether anything is left over.
 fn clock(text: &[u8], start: usize, end: usize) -> Result<([i32; 4], bool), NotIsoFormat> {
     let mut parts = [0; 4];
     let mut pos = start;

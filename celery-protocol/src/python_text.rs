@@ -1,4 +1,4 @@
-//! What Python's `str()` and `repr()` say of a value.
+//! Python's `str()` and `repr()` of a value.
 
 use std::fmt::Write;
 
@@ -51,7 +51,7 @@ fn write_repr(value: &Value, out: &mut String) {
     }
 }
 
-/// Apart from [`write_repr`], whose frames nest.
+/// Writes a scalar. Separate from [`write_repr`] to keep its frames small, because they nest.
 fn write_scalar(value: &Value, out: &mut String) {
     match value {
         Value::Bool(true) => out.push_str("True"),

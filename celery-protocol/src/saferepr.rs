@@ -1,33 +1,34 @@
-//! The short `repr()` of arguments that travels in `argsrepr` and `kwargsrepr` (`celery/utils/saferepr.py`, contract A.8).
+//! The short `repr()` of arguments that is sent in `argsrepr` and `kwargsrepr` (`celery/utils/saferepr.py`, contract
+//! A.8).
 
 use crate::dict::Dict;
 use crate::text::Text;
 use crate::value::Value;
 
-/// How long Celery lets `argsrepr` and `kwargsrepr` become, in characters.
+/// Celery's maximum length of `argsrepr` and `kwargsrepr`, in characters.
 pub const MAX_LEN: usize = 1024;
 
-/// How many levels of lists and dicts Celery shows in them.
+/// Celery's maximum number of levels of lists and dicts in them.
 pub const MAX_LEVELS: usize = 3;
 
-/// `saferepr(value, maxlen, maxlevels)` of Celery. The result may be longer than `max_len` by an ellipsis and the closing
-/// brackets. No level limit: `max_levels` 0.
+/// Celery's `saferepr(value, maxlen, maxlevels)`. The result may be longer than `max_len` by an ellipsis and the
+/// closing brackets. If `max_levels` is 0, the levels are not limited.
 pub fn saferepr(value: &Value, max_len: Option<usize>, max_levels: usize) -> Text {
     write(Node::Value(value), max_len, max_levels)
 }
 
-/// The same over a tuple of these items, with Celery's limits: what a producer sends as `argsrepr`.
+/// Formats a tuple of these items with Celery's limits: what a producer sends as `argsrepr`.
 pub(crate) fn of_arguments(arguments: &[Value]) -> Text {
     write(Node::Tuple(arguments), Some(MAX_LEN), MAX_LEVELS)
 }
 
-/// The same over a dict: what a producer sends as `kwargsrepr`.
+/// Formats a dict with Celery's limits: what a producer sends as `kwargsrepr`.
 pub(crate) fn of_keywords(keywords: &Dict) -> Text {
     write(Node::Dict(keywords), Some(MAX_LEN), MAX_LEVELS)
 }
 
-/// `celery.utils.text.truncate`: a text of `max_len` characters or more is cut there, then at the last space of what is
-/// left, and gets `...`. 0 means no limit.
+/// Celery's `celery.utils.text.truncate`: a text of `max_len` characters or more is cut there, then at the last space
+/// of the rest, and gets `...`. 0 means no limit.
 pub fn truncate(text: &Text, max_len: usize) -> Text {
     if max_len == 0 || text.char_count() < max_len {
         return text.clone();
@@ -71,9 +72,9 @@ enum Stage {
     Comma,
 }
 
-/// What the stream of Celery's `reprstream` yields.
+/// A token of Celery's `reprstream`.
 enum Token<'a> {
-    /// An opening bracket, which `Open` has been pushed for.
+    /// An opening bracket, for which an `Open` has been pushed.
     Start(&'static str),
     End(&'static str),
     Literal(&'static str),
@@ -89,7 +90,7 @@ fn write(root: Node<'_>, max_len: Option<usize>, max_levels: usize) -> Text {
     while let Some(token) = next_token(&mut stack, &mut pending, max_levels) {
         if left == Some(0) {
             if let Token::End(end) = token {
-                // Nothing was left out of this one: close it.
+                // Nothing was left out of this container: close it.
                 out.push_str(end);
                 continue;
             }

@@ -1,15 +1,15 @@
-//! Tasks that a message asks to be sent afterwards (contract A.4).
+//! Tasks that are to be sent after the task of a message (contract A.4).
 
 use crate::dict::Dict;
 use crate::json;
 use crate::value::Value;
 
-/// A task to be sent: Celery's `Signature`. Everything it was received with is kept, in order.
+/// A task to be sent: Celery's `Signature`. All received members are kept, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signature(Dict);
 
 impl Signature {
-    /// A signature as `Task.s(*args, **kwargs)` makes it.
+    /// Creates a signature as `Task.s(*args, **kwargs)` does.
     pub fn new(task: &str, args: Vec<Value>, kwargs: Dict) -> Signature {
         Signature(Dict::from_iter([
             ("task", Value::from(task)),
@@ -21,7 +21,7 @@ impl Signature {
         ]))
     }
 
-    /// A received signature; `None` if the value is no object that names a task.
+    /// Returns a received signature; `None` if the value is not an object that names a task.
     pub fn from_value(value: Value) -> Option<Signature> {
         match value {
             Value::Dict(dict) if dict.get("task").and_then(Value::as_str).is_some() => Some(Signature(dict)),
@@ -29,52 +29,54 @@ impl Signature {
         }
     }
 
-    /// The task name; `celery.group` and `celery.chord` for those.
+    /// Returns the name of the task; `celery.group` and `celery.chord` for groups and chords.
     pub fn task(&self) -> &str {
         self.0.get("task").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The positional arguments. The result of the task before goes in front of them, unless [`Self::is_immutable`].
+    /// Returns the positional arguments. The result of the previous task goes in front of them, unless
+    /// [`Self::is_immutable`].
     pub fn args(&self) -> &[Value] {
         self.0.get("args").and_then(Value::as_list).unwrap_or_default()
     }
 
-    /// A keyword argument.
+    /// Returns a keyword argument.
     pub fn kwarg(&self, name: &str) -> Option<&Value> {
         self.0.get("kwargs").and_then(Value::as_dict)?.get(name)
     }
 
-    /// The keyword arguments, if there is an object of them.
+    /// Returns the keyword arguments, if they are an object.
     pub fn kwargs(&self) -> Option<&Dict> {
         self.0.get("kwargs").and_then(Value::as_dict)
     }
 
-    /// An option: `task_id`, `reply_to`, `group_id`, `group_index`, `chord`, `link_error`, `queue`, `stamped_headers`, a stamp.
+    /// Returns an option: `task_id`, `reply_to`, `group_id`, `group_index`, `chord`, `link_error`, `queue`,
+    /// `stamped_headers`, a stamp.
     pub fn option(&self, name: &str) -> Option<&Value> {
         self.0.get("options").and_then(Value::as_dict)?.get(name)
     }
 
-    /// The options, if there is an object of them.
+    /// Returns the options, if they are an object.
     pub fn options(&self) -> Option<&Dict> {
         self.0.get("options").and_then(Value::as_dict)
     }
 
-    /// `group`, `chain`, `chord` or nothing.
+    /// Returns `group`, `chain` or `chord`, or `None`.
     pub fn subtask_type(&self) -> Option<&str> {
         self.0.get("subtask_type").and_then(Value::as_str)
     }
 
-    /// Whether the result of the task before is kept out of the arguments.
+    /// Returns whether the result of the previous task is kept out of the arguments.
     pub fn is_immutable(&self) -> bool {
         self.0.get("immutable").is_some_and(Value::is_truthy)
     }
 
-    /// The object as received.
+    /// Returns the object as received.
     pub fn as_dict(&self) -> &Dict {
         &self.0
     }
 
-    /// The object as received.
+    /// Returns the object as received.
     pub fn into_dict(self) -> Dict {
         self.0
     }
@@ -87,15 +89,15 @@ pub struct Embed {
     pub callbacks: Option<Vec<Signature>>,
     /// Sent when the task fails.
     pub errbacks: Option<Vec<Signature>>,
-    /// What follows the task, **reversed**: the next step is the last item.
+    /// The tasks that follow, **reversed**: the next step is the last item.
     pub chain: Option<Vec<Signature>>,
     /// The body of the chord whose header the task belongs to.
     pub chord: Option<Signature>,
 }
 
 impl Embed {
-    /// From the third item of a body; null and `{}` mean nothing. `None` if a part is neither null nor a signature or a
-    /// list of them.
+    /// Reads the third item of a body; null and `{}` mean nothing. Returns `None` if a part is neither null nor a
+    /// signature or a list of signatures.
     pub(crate) fn from_value(value: Value) -> Option<Embed> {
         let mut dict = match value {
             Value::Dict(dict) => dict,

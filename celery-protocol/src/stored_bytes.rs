@@ -1,4 +1,4 @@
-//! How bytes and floats of a message are stored by serde: exactly, and readable where they can be.
+//! Storing bytes and floats of a message with serde: exactly, and as readable text if possible.
 
 use std::borrow::Cow;
 
@@ -28,7 +28,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
-/// A float as the number of its bits, since JSON has no NaN.
+/// A float stored as the number of its bits, because JSON has no NaN.
 pub(crate) trait Bits: Sized {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
     fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;

@@ -1,4 +1,4 @@
-//! The three forms in which a body carries a task (`celery/worker/strategy.py`, contract A.4 and A.6).
+//! The three forms of a task in a body (`celery/worker/strategy.py`, contract A.4 and A.6).
 
 use crate::decode_error::DecodeError;
 use crate::dict::Dict;
@@ -8,7 +8,7 @@ use crate::task_fields::{Head, Parts, with_properties};
 use crate::task_message::{Protocol, TaskMessage};
 use crate::value::Value;
 
-/// Protocol 2 or the hybrid form: the header `task` is there.
+/// Decodes protocol 2 or the hybrid form: there is a header `task`.
 pub(crate) fn named_in_header(
     message: Message,
     task: &Value,
@@ -21,7 +21,7 @@ pub(crate) fn named_in_header(
     }
 }
 
-/// Protocol 1: the name was found in the body.
+/// Decodes protocol 1: the name was found in the body.
 pub(crate) fn named_in_body(message: Message, task: &Value, body: Dict) -> Result<TaskMessage, DecodeError> {
     match body.get("args") {
         Some(_) => hybrid(message, task, body, Protocol::V1),
@@ -33,7 +33,7 @@ fn not_a_mapping() -> DecodeError {
     DecodeError::invalid("Task keyword arguments must be a mapping")
 }
 
-/// Python's `'args' in body`, by which Celery finds the hybrid form.
+/// Python's `'args' in body`, with which Celery detects the hybrid form.
 fn contains_args(body: &Value) -> Result<bool, DecodeError> {
     match body {
         Value::Text(text) => Ok(text.as_wtf8().windows(4).any(|part| part == b"args")),
@@ -113,7 +113,7 @@ fn hybrid(
     Ok(with_properties(task, message.properties))
 }
 
-/// What Celery takes from an object that holds `args` (`celery/worker/strategy.py: hybrid_to_proto2`).
+/// The fields that Celery takes from an object with `args` (`celery/worker/strategy.py: hybrid_to_proto2`).
 const OF_THE_BODY: [&str; 12] = [
     "id",
     "root_id",

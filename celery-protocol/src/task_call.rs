@@ -1,4 +1,4 @@
-//! What a producer sends.
+//! The call that a producer sends.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,12 +13,12 @@ use crate::signature::Embed;
 use crate::text::Text;
 use crate::value::Value;
 
-/// What a process writes into every message it sends.
+/// The values that a process writes into every message it sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// `gen<pid>@<host>`
     pub origin: String,
-    /// A UUID text; Python's is constant for each calling thread (contract A.2).
+    /// A UUID as text; Python's is constant for each calling thread (contract A.2).
     pub reply_to: String,
 }
 
@@ -33,56 +33,56 @@ pub struct TaskCall {
     pub args: Vec<Value>,
     /// The keyword arguments.
     pub kwargs: Dict,
-    /// What to send afterwards.
+    /// The tasks to send afterwards.
     pub embed: Embed,
     /// A display name.
     pub shadow: Option<String>,
-    /// Not before this time, as `isoformat()` writes it; see [`TaskCall::with_countdown`].
+    /// The time before which the task must not run, as `isoformat()` writes it; see [`TaskCall::with_countdown`].
     pub eta: Option<String>,
-    /// Not after this time, as `isoformat()` writes it; see [`TaskCall::with_expires_in`].
+    /// The time after which the task must not run, as `isoformat()` writes it; see [`TaskCall::with_expires_in`].
     pub expires: Option<String>,
-    /// How long the message may wait in the queue, milliseconds.
+    /// The maximum time of the message in the queue, in milliseconds.
     pub expiration: Option<u64>,
     /// The group id.
     pub group: Option<String>,
     /// The position in the group.
     pub group_index: Option<i64>,
-    /// How often it was retried.
+    /// The number of retries so far.
     pub retries: i64,
-    /// Hard and soft time limit, seconds; whole numbers are sent as integers.
+    /// Hard and soft time limit, in seconds; whole numbers are sent as integers.
     pub timelimit: (Option<f64>, Option<f64>),
-    /// The first task of the workflow; `None`: this one.
+    /// The first task of the workflow; `None` means this one.
     pub root_id: Option<String>,
     /// The task that sends this one.
     pub parent_id: Option<String>,
-    /// What to show for the arguments; `None`: their short `repr()` as a tuple.
+    /// The text to show for the arguments; `None` means their short `repr()` as a tuple.
     pub argsrepr: Option<Text>,
-    /// What to show for the keyword arguments; `None`: their short `repr()`.
+    /// The text to show for the keyword arguments; `None` means their short `repr()`.
     pub kwargsrepr: Option<Text>,
     /// `gen<pid>@<host>`
     pub origin: String,
-    /// Whether the result may be thrown away. Python sends `None` for a task called by name.
+    /// Whether the result may be discarded. Python sends `None` for a task called by name.
     pub ignore_result: Option<bool>,
-    /// How often the task was replaced by another.
+    /// The number of times the task was replaced by another.
     pub replaced_task_nesting: i64,
     /// The names of the stamps.
     pub stamped_headers: Option<Vec<String>>,
     /// The values of the stamps.
     pub stamps: FieldTable,
-    /// Where an answer is awaited.
+    /// The queue in which an answer is awaited.
     pub reply_to: String,
-    /// The priority in the queue; 0 unless given, `None` is left out.
+    /// The priority in the queue: 0 by default; `None` is left out of the message.
     pub priority: Option<u8>,
     /// 2 survives a restart of the broker, 1 does not.
     pub delivery_mode: u8,
-    /// The caller's own headers. Merged last, they overwrite those of the protocol.
+    /// The caller's own headers. They are merged last and overwrite those of the protocol.
     pub headers: FieldTable,
-    /// How to pack the body.
+    /// The compression of the body.
     pub compression: Option<Compression>,
 }
 
 impl TaskCall {
-    /// A call without arguments, as `send_task(name, task_id=id)` makes it.
+    /// Creates a call without arguments, as `send_task(name, task_id=id)` does.
     pub fn new(task: &str, id: impl Into<String>, sender: &Sender) -> TaskCall {
         TaskCall {
             task: task.to_owned(),
@@ -115,21 +115,21 @@ impl TaskCall {
         }
     }
 
-    /// With positional arguments.
+    /// Sets the positional arguments.
     #[must_use]
     pub fn with_args(mut self, args: Vec<Value>) -> TaskCall {
         self.args = args;
         self
     }
 
-    /// With keyword arguments.
+    /// Sets the keyword arguments.
     #[must_use]
     pub fn with_kwargs(mut self, kwargs: Dict) -> TaskCall {
         self.kwargs = kwargs;
         self
     }
 
-    /// Not before so many seconds from now (`countdown`); 0 sets nothing, as in Python.
+    /// Delays the task by this many seconds from now (`countdown`); 0 sets nothing, as in Python.
     #[must_use]
     pub fn with_countdown(mut self, seconds: f64, now: Timestamp) -> TaskCall {
         if seconds != 0.0 {
@@ -138,7 +138,7 @@ impl TaskCall {
         self
     }
 
-    /// Not after so many seconds from now (`expires=60`): header and expiration.
+    /// Lets the task expire this many seconds from now (`expires=60`): sets header and expiration.
     #[must_use]
     pub fn with_expires_in(mut self, seconds: f64, now: Timestamp) -> TaskCall {
         self.expires = Some(IsoTime::from(later(now, seconds)).isoformat());
@@ -146,7 +146,7 @@ impl TaskCall {
         self
     }
 
-    /// Not after this time (`expires=<datetime>`): header and expiration.
+    /// Lets the task expire at this time (`expires=<datetime>`): sets header and expiration.
     #[must_use]
     pub fn with_expires_at(mut self, at: IsoTime, now: Timestamp) -> TaskCall {
         let now = IsoTime::from(now).timestamp();
@@ -155,7 +155,7 @@ impl TaskCall {
         self
     }
 
-    /// The message, as Celery's `as_task_v2` and kombu's publisher make it.
+    /// Encodes the message as Celery's `as_task_v2` and kombu's publisher do.
     pub fn encode(&self) -> Message {
         let mut headers = self.protocol_headers();
         for (name, value) in self.headers.iter() {
@@ -246,7 +246,7 @@ fn seconds(limit: Option<f64>) -> FieldValue {
     }
 }
 
-/// `now + timedelta(seconds=seconds)`.
+/// Python's `now + timedelta(seconds=seconds)`.
 fn later(now: Timestamp, seconds: f64) -> Timestamp {
     let now = IsoTime::from(now).timestamp();
     #[expect(
@@ -258,7 +258,7 @@ fn later(now: Timestamp, seconds: f64) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// kombu's `int(expiration * 1000)`; a time that is past gives 0.
+/// kombu's `int(expiration * 1000)`; a time in the past gives 0.
 fn milliseconds(seconds: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,4 +1,4 @@
-//! The fields of a task, be they headers or keys of the body.
+//! The fields of a task, in headers or as keys of the body.
 
 use crate::decode_error::DecodeError;
 use crate::field::{FieldTable, FieldValue};
@@ -11,7 +11,7 @@ use crate::signature::Embed;
 use crate::task_message::{Protocol, TaskMessage};
 use crate::value::Value;
 
-/// What is read before the body is taken apart.
+/// The fields that are read before the rest of the body.
 pub(crate) struct Head {
     task: String,
     id: String,
@@ -44,7 +44,7 @@ impl Head {
         })
     }
 
-    /// All but the properties.
+    /// Reads everything but the properties.
     pub(crate) fn finish(
         self,
         fields: &dyn Fn(&str) -> Option<Value>,
@@ -107,7 +107,7 @@ pub(crate) fn with_properties(task: TaskMessage, properties: Properties) -> Task
     }
 }
 
-/// Text, or what Python would show for a value of another type; nothing for null.
+/// Returns text, or Python's `str()` of a value of another type; `None` for null.
 pub(crate) fn text(value: Value) -> Option<String> {
     match value {
         Value::None => None,
@@ -124,7 +124,8 @@ fn number(value: &Value) -> i64 {
     }
 }
 
-/// A time header. An empty one stops a Python worker: Celery takes it for no time and then asks for its time zone.
+/// Reads a time header. An empty one stops a Python worker: Celery treats it as no time and then asks for its time
+/// zone.
 fn time(what: &str, value: Option<Value>) -> Result<Option<IsoTime>, DecodeError> {
     let Some(value) = value else { return Ok(None) };
     let refused =
@@ -145,11 +146,11 @@ fn time(what: &str, value: Option<Value>) -> Result<Option<IsoTime>, DecodeError
             .and_then(|text| iso8601::parse(text).ok())
         {
             Some(time) => Ok(Some(time)),
-            None => Err(refused("no time")),
+            None => Err(refused("not a time")),
         },
         Value::DateTime(text) => python_datetime::datetime(text)
             .map(Some)
-            .map_err(|_| refused("no time")),
+            .map_err(|_| refused("not a time")),
         _ => Err(refused(&format!(
             "object of type '{}' has no len()",
             value.type_name()
@@ -157,7 +158,7 @@ fn time(what: &str, value: Option<Value>) -> Result<Option<IsoTime>, DecodeError
     }
 }
 
-/// An ETA must lie in the years 1 to 9999 of UTC too (`celery/worker/strategy.py` rejects the task otherwise).
+/// Checks that an ETA is in the years 1 to 9999 in UTC too (`celery/worker/strategy.py` rejects the task otherwise).
 fn representable(eta: IsoTime) -> Result<IsoTime, DecodeError> {
     if eta.is_in_range() {
         return Ok(eta);
@@ -167,7 +168,7 @@ fn representable(eta: IsoTime) -> Result<IsoTime, DecodeError> {
     )))
 }
 
-/// A pair, each part null or a number of seconds; 0 is none.
+/// Reads a pair, each part null or a number of seconds; 0 means no limit.
 fn time_limits(value: Option<Value>) -> Result<(Option<f64>, Option<f64>), DecodeError> {
     let value = value.unwrap_or(Value::None);
     if !value.is_truthy() {

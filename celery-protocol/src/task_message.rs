@@ -6,7 +6,7 @@ use crate::iso_time::IsoTime;
 use crate::signature::Embed;
 use crate::value::Value;
 
-/// How a message carries its task.
+/// The form in which a message represents its task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Everything in the body, which is an object (contract A.6).
@@ -17,36 +17,36 @@ pub enum Protocol {
     Hybrid,
 }
 
-/// A decoded task message. Headers of an unexpected type are taken as Python would show them: an `id` of 5 is `"5"`, a
-/// null one `"None"`.
+/// A decoded task message. Headers of an unexpected type are converted as Python would show them: an `id` of 5 is
+/// `"5"`, a null one `"None"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskMessage {
-    /// The form it came in.
+    /// The form of the message.
     pub protocol: Protocol,
     /// The registered name of the task.
     pub task: String,
-    /// The task id, any text.
+    /// The task id, which can be any text.
     pub id: String,
-    /// The positional arguments: a list, unless the sender made a mistake. Text runs with its characters as arguments, in
-    /// Python; null and numbers fail when the task is called.
+    /// The positional arguments: a list, unless the sender made a mistake. In Python, a string runs with its characters
+    /// as arguments; null and numbers fail when the task is called.
     pub args: Value,
     /// The keyword arguments: a dict, unless the sender made a mistake.
     pub kwargs: Value,
-    /// What to send afterwards.
+    /// The tasks to send afterwards.
     pub embed: Embed,
     /// A display name for logs, events and counters.
     pub shadow: Option<String>,
-    /// Not before this time.
+    /// The time before which the task must not run.
     pub eta: Option<IsoTime>,
-    /// Not after this time.
+    /// The time after which the task must not run.
     pub expires: Option<IsoTime>,
     /// The group id.
     pub group: Option<String>,
     /// The position in the group.
     pub group_index: Option<i64>,
-    /// How often it was retried.
+    /// The number of retries so far.
     pub retries: i64,
-    /// Hard and soft time limit, seconds; 0 counts as none.
+    /// Hard and soft time limit, in seconds; 0 means no limit.
     pub timelimit: (Option<f64>, Option<f64>),
     /// The first task of the workflow.
     pub root_id: Option<String>,
@@ -58,43 +58,43 @@ pub struct TaskMessage {
     pub kwargsrepr: String,
     /// `gen<pid>@<host>` of the sender.
     pub origin: Option<String>,
-    /// Whether the result may be thrown away; `None`: as the task is registered.
+    /// Whether the result may be discarded; `None` means that the task's registration decides.
     pub ignore_result: Option<bool>,
-    /// How often the task was replaced by another.
+    /// The number of times the task was replaced by another.
     pub replaced_task_nesting: i64,
     /// The names of the stamps.
     pub stamped_headers: Vec<String>,
     /// The values of the stamps.
     pub stamps: FieldTable,
-    /// Where an answer is awaited.
+    /// The queue in which an answer is awaited.
     pub reply_to: Option<String>,
-    /// The task id again, in most messages.
+    /// The task id again in most messages.
     pub correlation_id: Option<String>,
     /// The priority in the queue.
     pub priority: Option<u8>,
-    /// Protocol 1's `utc`. Celery 5.7 reads a time without offset as UTC whatever it says.
+    /// Protocol 1's `utc`. Celery 5.7 reads a time without an offset as UTC, whatever its value.
     pub utc: bool,
     /// All headers as received.
     pub headers: FieldTable,
 }
 
 impl TaskMessage {
-    /// The name to show: `shadow`, or the task's.
+    /// Returns the name to show: `shadow`, or the task's name.
     pub fn name(&self) -> &str {
         self.shadow.as_deref().unwrap_or(&self.task)
     }
 
-    /// The positional arguments, if they are a list.
+    /// Returns the positional arguments, if they are a list.
     pub fn positional(&self) -> Option<&[Value]> {
         self.args.as_list()
     }
 
-    /// The keyword arguments, if they are a dict.
+    /// Returns the keyword arguments, if they are a dict.
     pub fn keywords(&self) -> Option<&Dict> {
         self.kwargs.as_dict()
     }
 
-    /// The value of a stamp.
+    /// Returns the value of a stamp.
     pub fn stamp(&self, name: &str) -> Option<&FieldValue> {
         self.stamps.get(name)
     }

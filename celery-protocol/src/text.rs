@@ -1,4 +1,4 @@
-//! A Python `str`: Unicode text that may hold lone surrogates.
+//! A Python `str`: Unicode text that may contain lone surrogates.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -7,8 +7,8 @@ use std::hash::{Hash, Hasher};
 
 use crate::wtf8::{CodePoints, is_generalised_utf8};
 
-/// A Python `str`. JSON such as `"\ud800"` gives one that no Rust [`String`] can hold (contract A.8), so the text is
-/// kept as generalised UTF-8: a lone surrogate takes the three bytes that UTF-8 would give it.
+/// A Python `str`. JSON such as `"\ud800"` decodes to one that no Rust [`String`] can represent (contract A.8), so the
+/// text is stored as generalised UTF-8: a lone surrogate takes the three bytes that UTF-8 would give it.
 ///
 /// Comparison and order are by code point, as in Python.
 #[derive(Clone)]
@@ -17,17 +17,17 @@ pub struct Text(Repr);
 #[derive(Clone)]
 enum Repr {
     Unicode(String),
-    /// Holds at least one surrogate.
+    /// Contains at least one surrogate.
     Surrogates(Vec<u8>),
 }
 
 impl Text {
-    /// The empty text.
+    /// Creates an empty text.
     pub const fn new() -> Text {
         Text(Repr::Unicode(String::new()))
     }
 
-    /// Text from generalised UTF-8, as Python's `bytes.decode("utf-8", "surrogatepass")` reads it; `None` where Python
+    /// Reads generalised UTF-8 as Python's `bytes.decode("utf-8", "surrogatepass")` does; returns `None` if Python
     /// would raise.
     pub fn from_wtf8(bytes: Vec<u8>) -> Option<Text> {
         match String::from_utf8(bytes) {
@@ -39,7 +39,7 @@ impl Text {
         }
     }
 
-    /// The text as Rust text, or `None` if it holds a surrogate.
+    /// Returns the text as Rust text, or `None` if it contains a surrogate.
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             Repr::Unicode(text) => Some(text),
@@ -47,7 +47,7 @@ impl Text {
         }
     }
 
-    /// The bytes Python's `encode("utf-8", "surrogatepass")` gives.
+    /// Returns the bytes of Python's `encode("utf-8", "surrogatepass")`.
     pub fn as_wtf8(&self) -> &[u8] {
         match &self.0 {
             Repr::Unicode(text) => text.as_bytes(),
@@ -55,7 +55,7 @@ impl Text {
         }
     }
 
-    /// The same, without a copy.
+    /// Like [`Text::as_wtf8`], without a copy.
     pub fn into_wtf8(self) -> Vec<u8> {
         match self.0 {
             Repr::Unicode(text) => text.into_bytes(),
@@ -63,7 +63,7 @@ impl Text {
         }
     }
 
-    /// The text with U+FFFD for each surrogate.
+    /// Returns the text with U+FFFD for each surrogate.
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
         match &self.0 {
             Repr::Unicode(text) => Cow::Borrowed(text),
@@ -75,7 +75,8 @@ impl Text {
         }
     }
 
-    /// As Python writes it to a log (`errors="backslashreplace"`): a lone surrogate as its escape, `\ud800`.
+    /// Returns the text as Python writes it to a log (`errors="backslashreplace"`): a lone surrogate as its escape,
+    /// `\ud800`.
     pub fn escaped(&self) -> Cow<'_, str> {
         let character = |code_point| match char::from_u32(code_point) {
             Some(character) => character.to_string(),
@@ -87,7 +88,7 @@ impl Text {
         }
     }
 
-    /// The code points, surrogates included.
+    /// Returns the code points, including surrogates.
     pub fn code_points(&self) -> impl Iterator<Item = u32> + '_ {
         CodePoints::of(self.as_wtf8())
     }
@@ -100,12 +101,12 @@ impl Text {
         }
     }
 
-    /// Whether the text is empty.
+    /// Returns whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.as_wtf8().is_empty()
     }
 
-    /// Appends rust text.
+    /// Appends Rust text.
     pub fn push_str(&mut self, text: &str) {
         match &mut self.0 {
             Repr::Unicode(own) => own.push_str(text),
@@ -125,8 +126,8 @@ impl Text {
         }
     }
 
-    /// Appends a code point; a surrogate stays one, also after its other half (Python joins them in `json`, not here).
-    /// Numbers above 10FFFF become U+FFFD.
+    /// Appends a code point. A surrogate remains one even after its other half (Python joins them in `json`, but not
+    /// here). Numbers above 10FFFF become U+FFFD.
     pub fn push_code_point(&mut self, code_point: u32) {
         if let Some(c) = char::from_u32(code_point) {
             let mut utf8 = [0; 4];
@@ -145,7 +146,7 @@ impl Text {
         }
     }
 
-    /// Rust text where there is one, else code points.
+    /// Returns Rust text if possible, else code points.
     pub(crate) fn code_points_or_str(&self) -> Result<&str, impl Iterator<Item = u32>> {
         match &self.0 {
             Repr::Unicode(text) => Ok(text),
@@ -153,7 +154,7 @@ impl Text {
         }
     }
 
-    /// The first `count` code points.
+    /// Returns the first `count` code points.
     pub(crate) fn prefix(&self, count: usize) -> Text {
         match &self.0 {
             Repr::Unicode(text) => Text::from(text.chars().take(count).collect::<String>()),

@@ -1,4 +1,4 @@
-//! The values that kombu's JSON can carry.
+//! The values that kombu's JSON can represent.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// `list`
     List(Vec<Value>),
-    /// `tuple`: on the wire a list.
+    /// `tuple`; a list on the wire.
     Tuple(Vec<Value>),
     /// `dict`
     Dict(Dict),
@@ -42,13 +42,13 @@ pub enum Value {
     Decimal(String),
 }
 
-/// An integer that does not fit in 64 bits, as its decimal digits.
+/// An integer that does not fit into 64 bits, stored as its decimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BigInt(String);
 
 impl BigInt {
-    /// An integer from decimal digits with an optional minus sign: [`Value::Int`] if it fits in 64 bits. `None` if the
-    /// text is no such number.
+    /// Parses decimal digits with an optional minus sign: [`Value::Int`] if the number fits into 64 bits. Returns
+    /// `None` if the text is not such a number.
     pub fn parse(digits: &str) -> Option<Value> {
         if let Ok(number) = digits.parse::<i64>()
             && !digits.starts_with('+')
@@ -75,7 +75,7 @@ impl BigInt {
         }
     }
 
-    /// The decimal digits, with a minus sign if negative.
+    /// Returns the decimal digits, with a minus sign if negative.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -88,7 +88,7 @@ impl fmt::Display for BigInt {
 }
 
 impl Value {
-    /// The text of a [`Value::Text`] without surrogates.
+    /// Returns the text of a [`Value::Text`] without surrogates.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Value::Text(text) => text.as_str(),
@@ -96,7 +96,7 @@ impl Value {
         }
     }
 
-    /// The text of a [`Value::Text`].
+    /// Returns the text of a [`Value::Text`].
     pub fn as_text(&self) -> Option<&Text> {
         match self {
             Value::Text(text) => Some(text),
@@ -104,7 +104,7 @@ impl Value {
         }
     }
 
-    /// The number of a [`Value::Int`].
+    /// Returns the number of a [`Value::Int`].
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Value::Int(number) => Some(*number),
@@ -112,7 +112,7 @@ impl Value {
         }
     }
 
-    /// The items of a list or tuple.
+    /// Returns the items of a list or tuple.
     pub fn as_list(&self) -> Option<&[Value]> {
         match self {
             Value::List(items) | Value::Tuple(items) => Some(items),
@@ -120,7 +120,7 @@ impl Value {
         }
     }
 
-    /// The dict.
+    /// Returns the dict.
     pub fn as_dict(&self) -> Option<&Dict> {
         match self {
             Value::Dict(dict) => Some(dict),
@@ -128,7 +128,7 @@ impl Value {
         }
     }
 
-    /// Whether this is `None`.
+    /// Returns whether this is `None`.
     pub fn is_none(&self) -> bool {
         matches!(self, Value::None)
     }

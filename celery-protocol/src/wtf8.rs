@@ -1,6 +1,6 @@
-//! Generalised UTF-8 (WTF-8): UTF-8 in which a lone surrogate takes the three bytes that its number would.
+//! Generalised UTF-8 (WTF-8): UTF-8 in which a lone surrogate takes three bytes, like any code point of its range.
 
-/// The code points of bytes that are known to be generalised UTF-8.
+/// An iterator over the code points of bytes that are known to be generalised UTF-8.
 pub(crate) struct CodePoints<'a>(&'a [u8]);
 
 impl CodePoints<'_> {
@@ -29,7 +29,7 @@ impl Iterator for CodePoints<'_> {
     }
 }
 
-/// Whether the bytes are UTF-8 once each encoded surrogate (`ED A0..BF xx`) is taken for a character.
+/// Returns whether the bytes are UTF-8 if each encoded surrogate (`ED A0..BF xx`) counts as a character.
 pub(crate) fn is_generalised_utf8(mut bytes: &[u8]) -> bool {
     loop {
         let Err(error) = std::str::from_utf8(bytes) else {

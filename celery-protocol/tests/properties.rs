@@ -1,4 +1,4 @@
-//! Whatever is sent decodes to itself, and whatever arrives is answered without a panic.
+//! Every sent message decodes to itself, and every received message is handled without a panic.
 
 use celery_protocol::{
     BigInt, Compression, Dict, Embed, FieldTable, FieldValue, Incoming, IsoTime, Message, Properties, Sender,
@@ -9,7 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-/// Text with surrogates; no high one in front of a low one, for JSON joins those.
+/// Text with surrogates, but without a high one in front of a low one, because JSON joins those.
 fn text() -> impl Strategy<Value = Text> {
     let code_point =
         prop_oneof![4 => any::<char>().prop_map(u32::from), 1 => 0xD800..0xDC00_u32, 1 => 0xDC00..0xE000_u32];
@@ -26,7 +26,7 @@ fn text() -> impl Strategy<Value = Text> {
     })
 }
 
-/// Values that come back from JSON as they are: lists for tuples, numbers that equal themselves.
+/// Values that JSON returns unchanged: lists instead of tuples, and only numbers that equal themselves.
 fn value() -> impl Strategy<Value = Value> {
     let finite = any::<f64>().prop_filter("a number", |number| !number.is_nan());
     let time =
@@ -204,7 +204,7 @@ let strict = serde_json::from_str::<serde_json::Value>(&text).is_ok();
         let message = Message { properties: Properties { content_type, headers, priority, timestamp, ..Properties::default() }, body };
         let stored = serde_json::to_string(&message).expect("storable");
         let read: Message = serde_json::from_str(&stored).expect("readable");
-        // Floats are compared by their bits: NaN is no equal of itself.
+        // Floats are compared by their bits: NaN does not equal itself.
         prop_assert_eq!(serde_json::to_string(&read).expect("storable"), stored);
         prop_assert_eq!(read.body, message.body);
         prop_assert_eq!(read.properties.headers.len(), message.properties.headers.len());
@@ -231,7 +231,7 @@ let strict = serde_json::from_str::<serde_json::Value>(&text).is_ok();
     fn any_text_as_typed_value(kind in "uuid|datetime|date|time|decimal|bytes|base64", text in "[0-9TWZ:.,+\\-eE_ anif=/é]{0,40}") {
         let body = json::to_json(&Value::Dict(Dict::from_iter([("__type__", kind), ("__value__", text)])));
         if let Ok(value) = json::parse(body.as_bytes()) {
-            // Once read, it is in its canonical form.
+            // Once read, the value is in its canonical form.
             let _ = (value.py_repr(), value.py_str());
             let again = json::parse(json::to_json(&value).as_bytes());
             prop_assert_eq!(again, Ok(value));
@@ -280,7 +280,7 @@ let strict = serde_json::from_str::<serde_json::Value>(&text).is_ok();
 }
 
 proptest! {
-    // Each case packs five times, which takes long in a debug build.
+    // Each case packs five times, which takes a long time in a debug build.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
 
     #[test]

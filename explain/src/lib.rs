@@ -44,7 +44,7 @@ mod tests {
     struct Lock(#[source] io::Error);
 
     #[test]
-    fn every_cause_is_said_once() {
+    fn every_cause_is_shown_once() {
         let stuck = Door(Lock(io::Error::other("it is stuck")));
         assert_eq!(explain(&stuck), "cannot open the door: the lock: it is stuck");
         let rusty = Lock(io::Error::other(Lock(io::Error::other("rust"))));

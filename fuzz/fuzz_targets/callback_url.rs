@@ -1,12 +1,12 @@
-//! Any callback URL is judged, and any `Location` resolved, without a panic; what comes out is fit for the wire. The first
-//! line is the URL, each further one a `Location`.
+//! Judges any callback URL and resolves any `Location` without a panic; the results must be safe for the wire. The
+//! first line is the URL, each further line a `Location`.
 
 #![no_main]
 
 use callback_client::callback_url::{CallbackUrl, Judgement, judge, judge_wtf8};
 use libfuzzer_sys::fuzz_target;
 
-/// How many hops a callback takes at most.
+/// The maximum number of hops of a callback.
 const MAX_REDIRECTS: usize = 30;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -44,7 +44,7 @@ fn follow<'l>(mut url: CallbackUrl, locations: impl Iterator<Item = &'l [u8]>) {
     }
 }
 
-/// Nothing of it may end the request line or a header.
+/// Checks that no part of the URL can end the request line or a header.
 fn check(url: &CallbackUrl) {
     let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     assert!(matches!(url.scheme(), "http" | "https"));

@@ -1,4 +1,5 @@
-//! Any text is read as a time, or refused, without a panic; what is read comes back from its own text.
+//! Any text is read as a time, or refused, without a panic; formatting the time and reading it again gives the same
+//! time.
 
 #![no_main]
 
@@ -23,7 +24,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// The same text as a typed value, which Python reads by other rules.
+/// Reads the same text as a typed value, for which Python has other rules.
 fn typed(kind: &str, text: &str) {
     let text = json::to_json(&Value::from(text));
     let body = format!("{{\"__type__\": \"{kind}\", \"__value__\": {text}}}");

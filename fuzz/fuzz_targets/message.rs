@@ -1,5 +1,5 @@
-//! Whatever arrives is answered without a panic, a decoded message sent again decodes to the same, and what a producer
-//! sends is received. The lowest bit of the first byte says which.
+//! Every received message is handled without a panic, a decoded message that is sent again decodes to the same, and
+//! every message that a producer sends can be received. The lowest bit of the first byte selects the check.
 
 #![no_main]
 
@@ -42,7 +42,7 @@ fn receive(bytes: &[u8]) {
     }
 }
 
-/// As the task `authorize` takes its arguments.
+/// Binds the arguments as the task `authorize` does.
 fn bind(args: &Value, kwargs: &Value) {
     match Arguments::bind(args, kwargs) {
         Ok(arguments) => {
@@ -93,7 +93,7 @@ fn send_again(task: &TaskMessage) {
     let again = Incoming::identify(call.encode())
         .and_then(Incoming::decode)
         .expect("it was a task before");
-    // NaN equals itself as text only, and text takes long to make.
+    // NaN equals itself only as text, and formatting takes a long time.
     if what_is_sent(&again) != what_is_sent(task) {
         assert_eq!(
             format!("{:?}", what_is_sent(&again)),

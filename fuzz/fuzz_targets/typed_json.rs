@@ -1,5 +1,5 @@
-//! Any bytes are read as JSON, or refused, without a panic; what is read can be shown and comes back from its own text; and
-//! what a strict parser reads is read alike.
+//! Any bytes are read as JSON, or refused, without a panic; the value can be shown, and writing it and reading it again
+//! gives the same value. Text that a strict parser accepts gives the same value there.
 
 #![no_main]
 
@@ -27,7 +27,7 @@ fn comes_back(value: &Value) {
     let text = json::to_json(value);
     assert!(text.is_ascii());
     let again = json::parse(text.as_bytes()).expect("own text");
-    // As text, in which NaN equals NaN.
+    // Compared as text, in which NaN equals NaN.
     assert_eq!(format!("{again:?}"), format!("{value:?}"), "{text}");
 }
 
@@ -45,7 +45,8 @@ fn show(value: &Value) {
     }
 }
 
-/// Whether both parsers read the same. Floats are left out, for the other one rounds differently.
+/// Returns whether both parsers read the same value. Floats are compared with a tolerance, because the other parser
+/// rounds differently.
 fn is_same(value: &Value, strict: &serde_json::Value) -> bool {
     match (value, strict) {
         (Value::None, serde_json::Value::Null) => true,

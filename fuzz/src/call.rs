@@ -1,15 +1,15 @@
-//! A call that a producer may make, from a fuzzer's bytes: every option, every kind of value.
+//! Builds a call that a producer may make from a fuzzer's bytes: every option, every kind of value.
 
 use arbitrary::{Result, Unstructured};
 use celery_protocol::{BigInt, Compression, Dict, Embed, IsoTime, Sender, Signature, TaskCall, Text, Value};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// How deep values are nested.
+/// The maximum depth of nested values.
 const LEVELS: u8 = 5;
 
-/// A call whose message decodes to what is in it: no tuples, for JSON makes lists of them, and no numbers that do not equal
-/// themselves.
+/// Returns a call whose message decodes to the same values: it contains no tuples, because JSON turns them into lists,
+/// and no numbers that do not equal themselves.
 pub fn call(u: &mut Unstructured<'_>) -> Result<TaskCall> {
     let sender = Sender {
         origin: "gen1@host".to_owned(),
@@ -22,7 +22,7 @@ pub fn call(u: &mut Unstructured<'_>) -> Result<TaskCall> {
         Compression::Brotli,
         Compression::Zstd,
     ];
-    // Packing takes a hundred times as long as all the rest.
+    // Packing takes a hundred times as long as everything else.
     let compression = if u.ratio(499_u16, 500_u16)? {
         None
     } else {
@@ -49,7 +49,7 @@ pub fn call(u: &mut Unstructured<'_>) -> Result<TaskCall> {
     })
 }
 
-/// Any value that comes back from JSON as it is.
+/// Returns any value that JSON preserves.
 pub fn value(u: &mut Unstructured<'_>, levels: u8) -> Result<Value> {
     let kinds = if levels == 0 { 12 } else { 14 };
     Ok(match u.int_in_range(0..=kinds)? {
@@ -87,7 +87,7 @@ fn dict(u: &mut Unstructured<'_>, levels: u8) -> Result<Dict> {
     let mut dict = Dict::new();
     for _ in 0..u.int_in_range(0..=4)? {
         let key = text(u)?;
-        // An object with that key and one more may be read as a typed value.
+        // An object with this key and one more could be read as a typed value.
         if key.as_str() != Some("__type__") {
             dict.insert(key, value(u, levels)?);
         }
@@ -114,7 +114,7 @@ fn signature(u: &mut Unstructured<'_>) -> Result<Signature> {
     Ok(Signature::new(u.arbitrary()?, vec![value(u, 1)?], dict(u, 1)?))
 }
 
-/// Code points, surrogates among them; no high one in front of a low one, for JSON joins those.
+/// Returns code points including surrogates, but no high one in front of a low one, because JSON joins those.
 fn text(u: &mut Unstructured<'_>) -> Result<Text> {
     let mut text = Text::new();
     let mut after_high = false;
@@ -145,7 +145,7 @@ fn number(u: &mut Unstructured<'_>) -> Result<f64> {
     Ok(if number.is_nan() { 0.5 } else { number })
 }
 
-/// A limit that is not zero, which counts as none.
+/// Returns a limit other than zero, which counts as none.
 fn limit(u: &mut Unstructured<'_>) -> Result<Option<f64>> {
     let limit: Option<u32> = u.arbitrary()?;
     Ok(limit
@@ -168,7 +168,7 @@ fn time(u: &mut Unstructured<'_>) -> Result<Option<String>> {
     }
 }
 
-/// A text that is not empty, which counts as none.
+/// Returns a text that is not empty, because an empty one counts as none.
 fn shown(u: &mut Unstructured<'_>) -> Result<Option<String>> {
     Ok(u.arbitrary::<Option<String>>()?.filter(|text| !text.is_empty()))
 }

@@ -1,4 +1,4 @@
-//! What the fuzz targets read from a fuzzer's bytes.
+//! The inputs that the fuzz targets build from a fuzzer's bytes.
 
 pub mod call;
 pub mod received;

@@ -1,12 +1,12 @@
-//! A received message from any bytes. `fuzz/seed` writes this form.
+//! Builds a received message from any bytes. `fuzz/seed` writes this form.
 //!
-//! A byte of flags, the properties that it says are there as short strings (a byte of length, then text), the headers as
-//! an AMQP 0.9.1 table with two bytes of length, and the body. Lengths beyond the end mean all that is left, so that no
-//! input is refused.
+//! The form is a byte of flags, the properties whose flags are set as short strings (a byte of length, then text), the
+//! headers as an AMQP 0.9.1 table with two bytes of length, and the body. A length beyond the end means all remaining
+//! bytes, so that no input is refused.
 
 use celery_protocol::{FieldTable, FieldValue, Message, Properties};
 
-/// The message that these bytes are.
+/// Returns the message that these bytes represent.
 pub fn message(bytes: &[u8]) -> Message {
     let mut reader = Reader(bytes);
     let flags = reader.byte();
@@ -82,7 +82,7 @@ impl<'b> Reader<'b> {
         items
     }
 
-    /// By the letters of py-amqp and RabbitMQ; a letter that is none is null.
+    /// Reads a value by the letters of py-amqp and RabbitMQ; any other letter gives null.
     fn value(&mut self) -> FieldValue {
         match self.byte() {
             b't' => FieldValue::Bool(self.byte() != 0),

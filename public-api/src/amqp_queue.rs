@@ -8,7 +8,7 @@ use crate::task_queue::{TaskQueue, Unavailable};
 /// A Celery queue behind a confirming producer.
 #[derive(Clone)]
 pub struct AmqpQueue {
-    /// Publishes; holds the queue's name and the deadline.
+    /// The publisher, which holds the queue's name and the deadline.
     pub producer: Producer,
 }
 

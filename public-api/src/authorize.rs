@@ -1,4 +1,4 @@
-//! The resource `authorize`: a request to charge is put on the task queue and acknowledged.
+//! The resource `authorize`: puts a request to charge on the task queue and acknowledges it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,24 +21,24 @@ const AUTHORIZE: Resource = Resource {
     allow: "GET, HEAD, OPTIONS, POST",
 };
 
-/// The task that every worker knows by this name.
+/// The name of the task, the same for every worker.
 const TASK: &str = "authorization_worker.tasks.authorize";
 
 /// The longest token, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// How requests to charge are enqueued.
+/// The way in which requests to charge are enqueued.
 #[derive(Debug)]
 pub struct Authorize<Q> {
-    /// Where to.
+    /// The queue to put them on.
     pub queue: Q,
-    /// From whom, in the message headers.
+    /// The sender named in the message headers.
     pub sender: Sender,
     /// How long after its acceptance a request may still be answered with a verdict.
     pub timeout: Duration,
 }
 
-/// The service's answers.
+/// Returns the service's routes.
 pub fn router<Q: TaskQueue>(authorize: Authorize<Q>) -> Router {
     Router::new()
         .fallback(answer::<Q>)
@@ -67,7 +67,7 @@ async fn answer<Q: TaskQueue>(
         authorize.enqueue(driver, callback_url, Timestamp::now()).await
     };
     if !accepted {
-        return http::unavailable("The request could not be enqueued, try again");
+        return http::unavailable("The request could not be enqueued; try again");
     }
     http::json(
         StatusCode::OK,
@@ -79,7 +79,7 @@ async fn answer<Q: TaskQueue>(
 }
 
 impl<Q: TaskQueue> Authorize<Q> {
-    /// Whether the queue holds the request.
+    /// Enqueues the request. Returns whether the queue holds it.
     async fn enqueue(&self, Driver { station, token }: Driver, callback_url: Text, now: Timestamp) -> bool {
         let id = Uuid::new_v4();
         let mut call = TaskCall::new(TASK, id.to_string(), &self.sender);
@@ -93,16 +93,16 @@ impl<Q: TaskQueue> Authorize<Q> {
         match self.queue.put(call).await {
             Ok(()) => true,
             Err(unavailable) => {
-                // The queue itself says in the log when it goes away and when it is back.
+                // The queue itself logs when it becomes unavailable and when it is back.
                 let why = explain(&unavailable);
-                tracing::debug!(task.id = %id, station.id = %station, "request {id} not accepted: {why}");
+                tracing::debug!(task.id = %id, station.id = %station, "request {id} was not accepted: {why}");
                 false
             }
         }
     }
 }
 
-/// The end of the time for a verdict, in nanoseconds since 1970.
+/// Returns the end of the time for a verdict, in nanoseconds since 1970.
 fn expiry(now: Timestamp, timeout: Duration) -> i64 {
     let timeout = i128::try_from(timeout.as_nanos()).unwrap_or(i128::MAX);
     i64::try_from(now.as_nanosecond().saturating_add(timeout)).unwrap_or(i64::MAX)

@@ -1,5 +1,5 @@
-//! Where a request says that its verdict should go: in its JSON body, if its content type promises
-//! one, else in its query (behaviour 6).
+//! Reads the callback URL of a request: from its JSON body if the content type promises one, else from
+//! its query (behaviour 6).
 
 use std::time::Duration;
 
@@ -21,21 +21,21 @@ const LONGEST_URL: usize = 16 * 1024;
 /// The largest JSON body, in bytes.
 const LARGEST_BODY: usize = 64 * 1024;
 
-/// How much of a larger body is still read, so that a client that writes before it reads hears why
-/// it is refused.
+/// The maximum size of a larger body that is still read, so that a client that writes before it reads
+/// receives the reason for the refusal.
 const LARGEST_DISCARDED_BODY: usize = 2 * 1024 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// Why a request has no callback URL. The texts go to the caller.
+/// The reason why a request has no callback URL. The texts go to the caller.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoCallbackUrl {
     #[error("Missing required parameter: callback_url")]
     Missing,
     #[error("The request body is not JSON: {0}")]
     NotJson(NotJson),
-    #[error("The JSON body must be an object that has callback_url, not {0}")]
+    #[error("The JSON body must be an object with callback_url, not {0}")]
     NotAnObject(&'static str),
     #[error("callback_url must be a string, not {0}")]
     NotAString(&'static str),
@@ -47,12 +47,12 @@ pub(crate) enum NoCallbackUrl {
     BodyTooLarge,
     #[error("The request body took longer than 10 s")]
     BodyTooSlow,
-    #[error("The request body broke off")]
+    #[error("The request body ended early")]
     BodyBroken,
 }
 
 impl NoCallbackUrl {
-    /// The answer to such a request.
+    /// Returns the answer to such a request.
     pub(crate) fn answer(&self) -> Response<Body> {
         let status = match self {
             Self::TooLongInTarget => StatusCode::URI_TOO_LONG,
@@ -64,7 +64,7 @@ impl NoCallbackUrl {
     }
 }
 
-/// Reads the callback URL. Whether it is one is for the worker to judge.
+/// Reads the callback URL. The worker judges whether it is valid.
 pub(crate) async fn read(request: &Parts, body: Body) -> Result<Text, NoCallbackUrl> {
     if !promises_json(&request.headers) {
         let url = Target::new(&request.uri)
@@ -92,7 +92,7 @@ pub(crate) async fn read(request: &Parts, body: Body) -> Result<Text, NoCallback
     }
 }
 
-/// Flask's `is_json`. Repeated headers count as one with commas, as in WSGI.
+/// Flask's `is_json`. Repeated headers count as one, joined by commas, as in WSGI.
 fn promises_json(headers: &HeaderMap) -> bool {
     let fields: Vec<&[u8]> = headers
         .get_all(header::CONTENT_TYPE)
@@ -117,7 +117,7 @@ async fn collect(mut body: Body) -> Result<Vec<u8>, NoCallbackUrl> {
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            tracing::debug!("a request body broke off: {}", explain(&error));
+            tracing::debug!("a request body ended early: {}", explain(&error));
             NoCallbackUrl::BodyBroken
         })?;
         let data = frame.into_data().unwrap_or_else(|_trailers| Bytes::new());
@@ -148,7 +148,7 @@ fn is_false(value: &Value) -> bool {
     }
 }
 
-/// What JSON calls a value.
+/// Returns JSON's name for the type of a value, with its article.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::None => "null",
@@ -196,41 +196,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_is_named() {
-        let said = async |body: &str| {
+    async fn the_mistake_is_named() {
+        let message = async |body: &str| {
             from("application/json", "", body.to_owned())
                 .await
                 .unwrap_err()
                 .to_string()
         };
         assert_eq!(
-            said("[]").await,
-            "The JSON body must be an object that has callback_url, not an array"
+            message("[]").await,
+            "The JSON body must be an object with callback_url, not an array"
         );
         assert_eq!(
-            said("null").await,
-            "The JSON body must be an object that has callback_url, not null"
+            message("null").await,
+            "The JSON body must be an object with callback_url, not null"
         );
         assert_eq!(
-            said(r#"{"callback_url": 5}"#).await,
+            message(r#"{"callback_url": 5}"#).await,
             "callback_url must be a string, not a number"
         );
         assert_eq!(
-            said(r#"{"callback_url": [0]}"#).await,
+            message(r#"{"callback_url": [0]}"#).await,
             "callback_url must be a string, not an array"
         );
         assert_eq!(
-            said(r#"{"callback_url": 0.0}"#).await,
+            message(r#"{"callback_url": 0.0}"#).await,
             "Missing required parameter: callback_url"
         );
         assert_eq!(
-            said("{").await.split(':').next(),
+            message("{").await.split(':').next(),
             Some("The request body is not JSON")
         );
     }
 
     #[tokio::test]
-    async fn what_celery_would_take_for_a_typed_value_is_an_object_like_any_other() {
+    async fn a_typed_value_of_celery_is_an_object_like_any_other() {
         let typed = r#"{"__type__": "nosuch", "__value__": 1}"#;
         let beside = format!(r#"{{"callback_url": "u", "x": {typed}}}"#);
         assert_eq!(from("application/json", "", beside).await, Ok(Text::from("u")));

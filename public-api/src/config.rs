@@ -1,4 +1,4 @@
-//! What the public API reads from its environment.
+//! The environment variables of the public API.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use service_kit::telemetry::{self, Filter, RUST_LOG};
 const BROKER_URL: Variable = Variable {
     name: "BROKER_URL",
     default: Some("amqp://guest:guest@localhost:5672//"),
-    meaning: "the RabbitMQ that requests are put on",
+    meaning: "RabbitMQ, where accepted requests are queued",
 };
 const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
     name: "AUTHORIZATION_TIMEOUT_SEC",
@@ -43,17 +43,17 @@ pub const VARIABLES: &[Variable] = &[
 /// The configuration of the public API.
 #[derive(Debug)]
 pub struct Config {
-    /// Where it answers.
+    /// The address to listen on.
     pub listen: ListenAddress,
     /// The broker.
     pub broker: BrokerUrl,
     /// How long after its acceptance a request may still be answered with a verdict.
     pub authorization_timeout: Duration,
-    /// Where health is served, if anywhere.
+    /// The address that serves health, if any.
     pub admin: Option<ListenAddress>,
     /// Whether each request is logged.
     pub access_log: bool,
-    /// What is logged.
+    /// The log filter.
     pub log: Filter,
 }
 
@@ -62,7 +62,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// With every mistake in it.
+    /// If there are mistakes; the error lists all of them.
     pub fn read(env: &Env) -> Result<Self, BadEnvironment> {
         let mut reader = env.reader();
         let host = reader.text(&FLASK_RUN_HOST);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_said_and_no_password() {
+    fn every_mistake_is_listed_and_no_password() {
         let env = Env::from_pairs([
             ("BROKER_URL", "redis://:hunter2@redis"),
             ("AUTHORIZATION_TIMEOUT_SEC", "5.5"),

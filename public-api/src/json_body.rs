@@ -1,15 +1,15 @@
-//! A request body as Flask reads JSON: UTF-8 (with a byte order mark or not), UTF-16 or UTF-32,
-//! told apart by their first bytes (`json.detect_encoding`), lone surrogates and all.
+//! A request body, read as Flask reads JSON: UTF-8 (with or without a byte order mark), UTF-16 or UTF-32,
+//! distinguished by the first bytes (`json.detect_encoding`); lone surrogates are kept.
 
 use std::fmt::Write as _;
 
 use celery_protocol::json::{self, JsonError};
 use celery_protocol::{Text, Value};
 
-/// Why a body is not JSON. Never quotes it.
+/// The reason why a body is not JSON. Never quotes the body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotJson {
-    #[error("its bytes are no {0}")]
+    #[error("its bytes are not valid {0}")]
     Encoding(&'static str),
     #[error("{0}")]
     Syntax(JsonError),
@@ -61,8 +61,8 @@ fn utf32(bytes: &[u8], unit: fn([u8; 4]) -> u32) -> Option<Vec<u32>> {
     (rest.is_empty() && all_exist).then_some(code_points)
 }
 
-/// JSON may hold a lone surrogate as it is or as an escape; Rust text only as an escape. `None`
-/// where one follows a backslash, for that is no escape.
+/// Escapes lone surrogates: JSON may contain one literally or as an escape, Rust text only as an escape. Returns `None`
+/// if one follows a backslash, because that is not a valid escape.
 fn escape_surrogates(code_points: &[u32]) -> Option<String> {
     let mut text = String::with_capacity(code_points.len());
     let mut after_backslash = false;
@@ -132,11 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text() {
-        assert_eq!(read(b"[\"\xff\"]"), "its bytes are no UTF-8");
-        assert_eq!(read(b"[\"\\\xed\xa0\x80\"]"), "its bytes are no UTF-8");
-        assert_eq!(read(b"\xff\xfe[\0]"), "its bytes are no UTF-16");
-        assert_eq!(read(b"\0\0\xfe\xff\0\x11\0\0"), "its bytes are no UTF-32");
+    fn what_is_not_text() {
+        assert_eq!(read(b"[\"\xff\"]"), "its bytes are not valid UTF-8");
+        assert_eq!(read(b"[\"\\\xed\xa0\x80\"]"), "its bytes are not valid UTF-8");
+        assert_eq!(read(b"\xff\xfe[\0]"), "its bytes are not valid UTF-16");
+        assert_eq!(read(b"\0\0\xfe\xff\0\x11\0\0"), "its bytes are not valid UTF-32");
         assert_eq!(read(b""), "Expecting value: line 1 column 1 (char 0)");
     }
 }

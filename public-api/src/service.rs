@@ -32,7 +32,7 @@ const QUEUE: &str = "celery";
 /// How long a caller waits for the broker before a 503.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(3);
 
-/// The whole program, from its command line to its exit code.
+/// Runs the whole program, from its command line to its exit code.
 pub fn main() -> ExitCode {
     let asked = PROGRAM.parse_arguments();
     if let Asked::Done(exit_code) = asked {
@@ -60,7 +60,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         name: PROGRAM.name.to_owned(),
     });
     let (watched, broker) = (producer.clone(), readiness.part("broker"));
-    background.spawn("watching the broker", async move {
+    background.spawn("the watch on the broker", async move {
         watched
             .watch(|trouble| {
                 match trouble {
@@ -86,10 +86,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         shutdown.clone(),
     );
     let outcome = background.during(|| shutdown.warm.cancel(), serving).await;
-    // A broker that stands still must not hold the exit; what it has confirmed is in its queue.
+    // A broker that hangs must not delay the exit; confirmed messages are in its queue.
     tokio::select! {
         () = producer.close() => {}
-        () = shutdown.drain_limit() => tracing::warn!("left with the connection to the broker still open"),
+        () = shutdown.drain_limit() => tracing::warn!("exiting with the connection to the broker still open"),
     }
     Ok(outcome?)
 }

@@ -1,4 +1,4 @@
-//! Where accepted requests go.
+//! The interface to the queue of accepted requests.
 
 use std::error::Error;
 
@@ -10,11 +10,11 @@ pub trait TaskQueue: Send + Sync + 'static {
     /// process.
     fn put(&self, call: TaskCall) -> impl Future<Output = Result<(), Unavailable>> + Send;
 
-    /// Whether a task put now would be taken at once, as far as is known.
+    /// Returns whether a task put now would be taken at once, as far as is known.
     fn is_ready(&self) -> bool;
 }
 
-/// The queue is not known to hold the task.
+/// An error: it is not certain that the queue holds the task.
 #[derive(Debug, thiserror::Error)]
 #[error("the task queue is not available")]
 pub struct Unavailable(#[source] pub Box<dyn Error + Send + Sync>);

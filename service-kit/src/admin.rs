@@ -1,4 +1,4 @@
-//! Health for operators, on an address of its own: `/livez` (the process answers) and `/readyz`
+//! Health for operators, on a separate address: `/livez` (the process answers) and `/readyz`
 //! (it can do its work).
 
 use axum::Router;
@@ -13,11 +13,11 @@ use crate::http::{self, BindError, Limits, ListenAddress};
 use crate::readiness::Readiness;
 use crate::shutdown::GracefulShutdown;
 
-/// Where health is served.
+/// The address that serves health.
 pub const ADMIN_ADDRESS: Variable = Variable {
     name: "ADMIN_ADDRESS",
     default: None,
-    meaning: "host:port for /livez and /readyz; unset: not served",
+    meaning: "host:port on which to serve /livez and /readyz; off if unset",
 };
 
 /// Reads [`ADMIN_ADDRESS`].
@@ -25,12 +25,12 @@ pub fn read_address(reader: &mut Reader<'_>) -> Option<ListenAddress> {
     reader.parse_optional(&ADMIN_ADDRESS, "host:port, such as 127.0.0.1:9100")
 }
 
-/// Serves health at `address`, if there is one, for as long as `background` lasts, so to the very
+/// Serves health at `address`, if there is one, for as long as `background` lasts, that is, until the
 /// end of a shutdown. A program that is shutting down is not ready.
 ///
 /// # Errors
 ///
-/// If the address cannot be listened on.
+/// If it cannot listen on the address.
 pub async fn start(
     address: Option<&ListenAddress>,
     readiness: &Readiness,
@@ -41,7 +41,7 @@ pub async fn start(
     let listener = address.bind().await?;
     tracing::info!("health on http://{address}/livez and /readyz");
     background.spawn(
-        "serving health",
+        "the health server",
         http::serve(
             listener,
             router(readiness.clone()),
@@ -52,7 +52,7 @@ pub async fn start(
     let process = readiness.part("process");
     process.ready();
     let warm = shutdown.warm.clone();
-    background.spawn("saying that the program shuts down", async move {
+    background.spawn("the readiness task", async move {
         warm.cancelled().await;
         process.not_ready("shutting down");
         std::future::pending::<()>().await;
@@ -60,7 +60,7 @@ pub async fn start(
     Ok(())
 }
 
-/// `/livez` and `/readyz`.
+/// Returns the routes `/livez` and `/readyz`.
 pub fn router(readiness: Readiness) -> Router {
     Router::new()
         .route(

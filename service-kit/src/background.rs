@@ -1,5 +1,5 @@
-//! The tasks that a program runs beside its main one, watched: a program of which a part has died must neither count as
-//! ready nor live on.
+//! The background tasks of a program, supervised: if one of them has died, the program must neither count as
+//! ready nor continue.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::readiness::Readiness;
 
-/// Tasks that none of which may end before the program does. They end when this is dropped.
+/// Tasks of which none may end before the program does. They are cancelled when this is dropped.
 #[derive(Debug)]
 pub struct Background {
     tasks: JoinSet<()>,
@@ -17,18 +17,18 @@ pub struct Background {
     readiness: Readiness,
 }
 
-/// A task that the program cannot do without has ended.
+/// An error: a task has ended that the program cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{part} {how}; the program cannot go on without it and must be started again")]
+#[error("{part} {how}; the program cannot continue without it and must be restarted")]
 pub struct Ended {
-    /// What it is for: "the connection to the broker".
+    /// The name of the task: "the connection to the broker".
     pub part: &'static str,
-    /// "ended by itself", or "panicked: " and the message.
+    /// "stopped unexpectedly", or "panicked: " and the message.
     pub how: String,
 }
 
 impl Background {
-    /// No tasks yet. What ends makes `readiness` say so.
+    /// Creates a set without tasks. A task that ends makes `readiness` not ready.
     pub fn new(readiness: &Readiness) -> Self {
         Self {
             tasks: JoinSet::new(),
@@ -37,32 +37,32 @@ impl Background {
         }
     }
 
-    /// Starts a task that lasts as long as the program. `part` says what it is for: "the connection to the broker". Must
+    /// Starts a task that lasts as long as the program. `part` is its name: "the connection to the broker". Must
     /// be called within a tokio runtime.
     pub fn spawn(&mut self, part: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let handle = self.tasks.spawn(work);
         self.names.insert(handle.id(), part);
     }
 
-    /// Takes over the task of another part, or several that do one thing.
+    /// Takes over the task of another part, or several tasks with the same purpose.
     pub fn adopt(&mut self, part: &'static str, mut tasks: JoinSet<()>) {
         self.spawn(part, async move {
             if let Some(Err(error)) = tasks.join_next().await
                 && let Ok(panic) = error.try_into_panic()
             {
-                // It has been reported; here it only goes on to whoever watches.
+                // The panic has been reported; here it is only passed on to the supervisor.
                 std::panic::resume_unwind(panic);
             }
         });
     }
 
-    /// Waits until a task ends, or panics; for ever where none does. From then on the program is not ready.
+    /// Waits until a task ends or panics; forever if none does. From then on the program is not ready.
     pub async fn ended(&mut self) -> Ended {
         let Some(ended) = self.tasks.join_next_with_id().await else {
             return std::future::pending().await;
         };
         let (id, how) = match ended {
-            Ok((id, ())) => (id, "ended by itself".to_owned()),
+            Ok((id, ())) => (id, "stopped unexpectedly".to_owned()),
             Err(error) => (error.id(), how(error)),
         };
         let part = self.names.remove(&id).unwrap_or("a task");
@@ -70,8 +70,8 @@ impl Background {
         Ended { part, how }
     }
 
-    /// Does `work`, the program's main task, while all others last. If one ends, `stop` is called, on which `work` must
-    /// finish what it has begun and end.
+    /// Runs `work`, the program's main task, as long as all others last. If one of them ends, `stop` is called; `work`
+    /// must then finish what it has begun, and end.
     ///
     /// # Errors
     ///
@@ -87,18 +87,18 @@ impl Background {
             done = &mut work => return Ok(done),
             ended = self.ended() => ended,
         };
-        tracing::error!("{} {}: finishing what is running", ended.part, ended.how);
+        tracing::error!("{} {}; finishing running work", ended.part, ended.how);
         stop();
         work.await;
         Err(ended)
     }
 }
 
-/// How a task of a [`JoinSet`] ended that did not return.
+/// Describes how a task of a [`JoinSet`] ended that did not return.
 pub fn how(error: JoinError) -> String {
     match error.try_into_panic() {
         Ok(panic) => format!("panicked: {}", message(panic.as_ref())),
-        Err(_) => "was ended from outside".to_owned(),
+        Err(_) => "was cancelled".to_owned(),
     }
 }
 
@@ -124,15 +124,15 @@ mod tests {
         let ended = background.ended().await;
         assert_eq!(
             ended.to_string(),
-            "the bell panicked: cracked after 12 strokes; the program cannot go on without it and must be started again"
+            "the bell panicked: cracked after 12 strokes; the program cannot continue without it and must be restarted"
         );
         background.spawn("the hand", async {});
-        assert_eq!(background.ended().await.how, "ended by itself");
+        assert_eq!(background.ended().await.how, "stopped unexpectedly");
         assert_eq!(
             readiness.missing(),
             BTreeMap::from([
                 ("the bell", "panicked: cracked after 12 strokes".to_owned()),
-                ("the hand", "ended by itself".to_owned())
+                ("the hand", "stopped unexpectedly".to_owned())
             ])
         );
     }

@@ -1,4 +1,5 @@
-//! `--check`: before a program starts, possibly in the place of another, whether everything that it needs can be reached.
+//! `--check`: checks, before a program starts, possibly in place of another, whether everything that it needs can be
+//! reached.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -16,16 +17,16 @@ use crate::telemetry;
 /// The flag, without its dashes.
 pub const FLAG: &str = "check";
 
-/// What it does, for `--help`.
-pub const ABOUT: &str = "Try what is configured, print a line for each part, and end; exit code 0: all well, 1: not. Starts and changes nothing";
+/// The help text of the flag.
+pub const ABOUT: &str = "Check everything that is configured, print one line for each part, and exit: code 0 if all is well, else 1. Starts and changes nothing";
 
-/// No look takes longer.
+/// The time limit for each part.
 const BOUND: Duration = Duration::from_secs(5);
 
-/// What a look found: what is worth telling of a part that works (may be empty), or what is wrong and what to do.
+/// The result of a check: details on a part that works (may be empty), or what is wrong and what to do.
 pub type Found = Result<String, String>;
 
-/// All that is to be looked at, in the order of the lines.
+/// Everything to be checked, in the order of the lines.
 #[derive(Default)]
 pub struct Check {
     looks: Vec<Look>,
@@ -37,12 +38,12 @@ struct Look {
 }
 
 impl Check {
-    /// Nothing yet.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a part, named as its line is to begin. The look must leave nothing behind, also when it is given up after
+    /// Adds a part whose line begins with `at`. The check must leave nothing behind, even if it is cancelled after
     /// five seconds.
     pub fn look(&mut self, at: impl Into<String>, found: impl Future<Output = Found> + Send + 'static) {
         self.looks.push(Look {
@@ -51,12 +52,12 @@ impl Check {
         });
     }
 
-    /// Adds an address to listen on. `variables` is where another one is chosen.
+    /// Adds an address to listen on. `variables` names the variables that configure it.
     pub fn listening(&mut self, of: &str, address: &ListenAddress, variables: &'static str) {
         let address = address.clone();
         self.look(format!("{of} on {address}"), async move {
             match address.bind().await {
-                Ok(_listener) => Ok("can be listened on".to_owned()),
+                Ok(_listener) => Ok("is free to listen on".to_owned()),
                 Err(error) if error.is_in_use() => Err(format!(
                     "the port is in use, as it is while the service to be replaced runs; stop whatever has it, or set \
                      {variables}"
@@ -66,30 +67,33 @@ impl Check {
         });
     }
 
-    /// Adds the address of health, if there is one.
+    /// Adds the health address, if there is one.
     pub fn health(&mut self, address: Option<&ListenAddress>) {
         if let Some(address) = address {
             self.listening("health", address, crate::admin::ADMIN_ADDRESS.name);
         }
     }
 
-    /// Adds a server of which it is enough that it takes connections.
+    /// Adds a server for which it is enough that it accepts connections.
     pub fn server(&mut self, at: impl Into<String>, host: &str, port: u16, advice: &'static str) {
         let host = host.to_owned();
         self.look(at, async move {
             match reach(&host, port).await {
-                Ok(_connection) => Ok("takes connections".to_owned()),
+                Ok(_connection) => Ok("accepts connections".to_owned()),
                 Err(why) => Err(format!("{why}; {advice}")),
             }
         });
     }
 
-    /// Looks at all of them side by side: whether all is well, and the lines.
+    /// Checks all parts concurrently. Returns whether all is well, and the lines.
     async fn lines(self) -> (bool, Vec<String>) {
         let mut looking = JoinSet::new();
         let mut found: Vec<(String, Found)> = Vec::new();
         for (place, look) in self.looks.into_iter().enumerate() {
-            found.push((look.at, Err("the look at it broke off".to_owned())));
+            found.push((
+                look.at,
+                Err("the check of this part failed unexpectedly".to_owned()),
+            ));
             looking.spawn(async move { (place, timeout(BOUND, look.found).await) });
         }
         while let Some(looked) = looking.join_next().await {
@@ -114,7 +118,7 @@ fn line(at: &str, found: &Found) -> String {
     }
 }
 
-/// Looks at everything and prints what is found, a line each on standard output. Exit code 0 if all is well, else 1.
+/// Checks everything and prints one line per part on standard output. Exit code 0 if all is well, else 1.
 pub fn main(name: &str, check: Check) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -124,11 +128,11 @@ pub fn main(name: &str, check: Check) -> ExitCode {
         }
     };
     let (all_well, lines) = runtime.block_on(check.lines());
-    // A name lookup that hangs on its own thread must not hold the exit.
+    // A name lookup that hangs on its own thread must not delay the exit.
     runtime.shutdown_background();
     let mut stdout = io::stdout().lock();
     for line in lines {
-        // Nobody may be reading; the exit code tells.
+        // The reader may be gone; the exit code is what counts.
         let _gone = writeln!(stdout, "{line}");
     }
     if all_well {
@@ -138,11 +142,11 @@ pub fn main(name: &str, check: Check) -> ExitCode {
     }
 }
 
-/// Whether this file can be written, or made where it is not there yet; it is neither changed nor made.
+/// Checks whether this file can be written, or created if it does not exist. It is neither changed nor created.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The error of the operating system.
 pub fn writable(path: &Path) -> io::Result<()> {
     if path.try_exists()? {
         std::fs::OpenOptions::new().append(true).open(path)?;
@@ -183,7 +187,7 @@ mod tests {
                 "ok      clock (it ticks)",
                 "FAILED  tower: no answer within 5 s",
                 "FAILED  bell: it is cracked; cast a new one",
-                "FAILED  rope: the look at it broke off",
+                "FAILED  rope: the check of this part failed unexpectedly",
                 "ok      door",
             ]
         );
@@ -203,9 +207,9 @@ mod tests {
         assert!(!all_well);
         let begins = [
             format!("FAILED  bell on 127.0.0.1:{port}: the port is in use, as it is while "),
-            "ok      bell on 127.0.0.1:0 (can be listened on)".to_owned(),
+            "ok      bell on 127.0.0.1:0 (is free to listen on)".to_owned(),
             "FAILED  health on 192.0.2.1:80: this machine has no such address; set ADMIN_ADDRESS".to_owned(),
-            "ok      tower (takes connections)".to_owned(),
+            "ok      tower (accepts connections)".to_owned(),
         ];
         assert_eq!(lines.len(), begins.len(), "{lines:?}");
         for (line, begin) in lines.iter().zip(&begins) {

@@ -1,4 +1,4 @@
-//! `completions`: a script that teaches a shell the program's command line.
+//! `completions`: a script with which a shell completes the program's command line.
 
 use std::io::{self, Write as _};
 
@@ -6,16 +6,16 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command};
 use clap_complete::Shell;
 
-/// The word on the command line.
+/// The subcommand's name.
 pub const COMMAND: &str = "completions";
 
-/// What it does, for `--help`.
-pub const ABOUT: &str = "Prints a script for bash, zsh or fish that completes this command line";
+/// The help text of the subcommand.
+pub const ABOUT: &str = "Prints a completion script for bash, zsh or fish";
 
-/// The shells that there is a script for.
+/// The supported shells.
 pub const SHELLS: [&str; 3] = ["bash", "zsh", "fish"];
 
-/// `completions SHELL` as a subcommand.
+/// Returns the subcommand `completions SHELL`.
 pub fn subcommand() -> Command {
     Command::new(COMMAND).about(ABOUT).arg(
         Arg::new("shell")
@@ -26,12 +26,12 @@ pub fn subcommand() -> Command {
     )
 }
 
-/// Prints the script for the command line of `command`. Says whether there is one for this shell.
+/// Prints the completion script for `command`. Returns whether there is one for this shell.
 pub fn print(command: &mut Command, shell: &str) -> bool {
     let Some(script) = script(command, shell) else {
         return false;
     };
-    // Nobody may be reading.
+    // The reader may be gone.
     let _gone = io::stdout().write_all(&script);
     true
 }

@@ -9,18 +9,18 @@ use std::str::FromStr;
 
 use explain::explain;
 
-/// An environment variable that a program reads, with what its documentation says about it.
+/// An environment variable that a program reads, with its documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// The variable's name.
     pub name: &'static str,
-    /// What an unset variable stands for; `None` where that is not one fixed text.
+    /// The value if the variable is unset; `None` if there is no fixed default.
     pub default: Option<&'static str>,
-    /// What it is for, in a few words.
+    /// The purpose of the variable, in a few words.
     pub meaning: &'static str,
 }
 
-/// `--help`'s section on the environment: one line per variable.
+/// Returns the section of `--help` on the environment: one line per variable.
 pub fn help(variables: &[Variable]) -> String {
     let width = variables
         .iter()
@@ -50,14 +50,14 @@ pub struct Env {
 }
 
 impl Env {
-    /// The environment of this process.
+    /// Returns the environment of this process.
     pub fn process() -> Self {
         Self {
             values: std::env::vars_os().collect(),
         }
     }
 
-    /// An environment of exactly these variables.
+    /// Returns an environment of exactly these variables.
     pub fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self {
             values: pairs
@@ -67,7 +67,7 @@ impl Env {
         }
     }
 
-    /// Starts reading; mistakes are collected until [`Reader::finish`].
+    /// Starts reading. Mistakes are collected until [`Reader::finish`].
     pub fn reader(&self) -> Reader<'_> {
         Reader {
             env: self,
@@ -76,7 +76,7 @@ impl Env {
     }
 }
 
-/// Reads variables one by one and remembers what is wrong with them.
+/// A reader of single variables, which collects the mistakes in them.
 #[derive(Debug)]
 pub struct Reader<'e> {
     env: &'e Env,
@@ -84,7 +84,7 @@ pub struct Reader<'e> {
 }
 
 impl Reader<'_> {
-    /// The value as it was set. An empty variable counts as unset, as in the Python services. The
+    /// Returns the value as it was set. An empty variable counts as unset, as in the Python services. The
     /// default is not applied.
     pub fn optional(&mut self, variable: &Variable) -> Option<String> {
         let value = self.env.values.get(variable.name.as_ref() as &std::ffi::OsStr)?;
@@ -95,25 +95,26 @@ impl Reader<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The name or address of a server, if it is set. A URL is a mistake, which is not quoted: it may hold a password.
+    /// Returns the name or address of a server, if it is set. A URL is a mistake and is not quoted, because it may
+    /// contain a password.
     pub fn host(&mut self, variable: &Variable) -> Option<String> {
         let host = self.optional(variable)?;
         if host.contains(['@', '/']) {
             self.mistake(
                 variable,
-                "is a URL or part of one, expected a host name or an address",
+                "is a URL or part of one; expected a host name or an address",
             );
         }
         Some(host)
     }
 
-    /// Whether the variable is set, be it to an empty text.
+    /// Returns whether the variable is set, even to an empty text.
     pub fn is_set(&self, variable: &Variable) -> bool {
         let name: &std::ffi::OsStr = variable.name.as_ref();
         self.env.values.contains_key(name)
     }
 
-    /// The value, else the default, else a mistake and an empty text.
+    /// Returns the value, else the default. If there is neither, that is a mistake, and the result is empty.
     pub fn text(&mut self, variable: &Variable) -> String {
         let known = self.mistakes.len();
         if let Some(value) = self.optional(variable) {
@@ -125,16 +126,16 @@ impl Reader<'_> {
         variable.default.unwrap_or_default().to_owned()
     }
 
-    /// The value parsed, white space around it ignored. A value that does not parse is a mistake,
-    /// and the default stands in for it until [`Reader::finish`].
+    /// Parses the value, ignoring white space around it. A value that does not parse is a mistake,
+    /// and the default replaces it until [`Reader::finish`].
     ///
-    /// `expected` completes the sentence "expected …". The wrong value is quoted in the mistake
-    /// unless it looks like a URL or holds an `@`: such a value may carry a password.
+    /// `expected` completes the sentence "expected …". The mistake quotes the wrong value
+    /// unless it looks like a URL or contains an `@`: such a value may contain a password.
     ///
     /// # Panics
     ///
-    /// If the declared default is missing or does not parse, which reading an empty environment
-    /// shows.
+    /// If the declared default is missing or does not parse. Reading an empty environment
+    /// shows that.
     pub fn parse<T: FromStr>(&mut self, variable: &Variable, expected: &str) -> T {
         if let Some(value) = self.parse_optional(variable, expected) {
             return value;
@@ -142,12 +143,12 @@ impl Reader<'_> {
         default(variable)
     }
 
-    /// As [`Reader::parse`], but the type's own error says what is wrong. It must not quote the
-    /// value where that may hold a secret.
+    /// Like [`Reader::parse`], but the mistake is the type's own error. That error must not quote the
+    /// value if it may contain a secret.
     ///
     /// # Panics
     ///
-    /// As [`Reader::parse`].
+    /// Like [`Reader::parse`].
     pub fn parse_explained<T: FromStr<Err: Error + 'static>>(&mut self, variable: &Variable) -> T {
         match self.optional(variable).map(|value| value.trim().parse()) {
             Some(Ok(value)) => return value,
@@ -157,7 +158,7 @@ impl Reader<'_> {
         default(variable)
     }
 
-    /// As [`Reader::parse`], but `None` where the variable is unset or wrong; the default is not
+    /// Like [`Reader::parse`], but returns `None` if the variable is unset or wrong; the default is not
     /// applied.
     pub fn parse_optional<T: FromStr>(&mut self, variable: &Variable, expected: &str) -> Option<T> {
         let value = self.optional(variable)?;
@@ -174,7 +175,7 @@ impl Reader<'_> {
         parsed
     }
 
-    /// Notes a mistake. `why` follows the variable's name: "is empty", "expected a port".
+    /// Records a mistake. `why` follows the variable's name: "is empty", "expected a port".
     pub fn mistake(&mut self, variable: &Variable, why: impl Into<String>) {
         self.mistakes.push(Mistake {
             name: variable.name,
@@ -182,11 +183,11 @@ impl Reader<'_> {
         });
     }
 
-    /// Fails if anything was wrong.
+    /// Finishes reading.
     ///
     /// # Errors
     ///
-    /// [`BadEnvironment`] with all mistakes.
+    /// [`BadEnvironment`] with all mistakes, if there are any.
     pub fn finish(self) -> Result<(), BadEnvironment> {
         if self.mistakes.is_empty() {
             Ok(())
@@ -201,7 +202,10 @@ impl Reader<'_> {
 fn default<T: FromStr>(variable: &Variable) -> T {
     let default = variable.default.unwrap_or_default();
     let Ok(value) = default.parse() else {
-        panic!("the default of {} is no valid value: {default:?}", variable.name);
+        panic!(
+            "the default of {} is not a valid value: {default:?}",
+            variable.name
+        );
     };
     value
 }
@@ -219,7 +223,7 @@ pub struct BadEnvironment {
 }
 
 impl BadEnvironment {
-    /// What a program that gives up over its environment exits with: `EX_USAGE` of sysexits.h.
+    /// The exit code of a program that refuses its environment: `EX_USAGE` of sysexits.h.
     pub const EXIT_CODE: u8 = 64;
 }
 

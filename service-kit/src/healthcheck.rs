@@ -1,5 +1,5 @@
-//! `healthcheck`: a program asks the `/readyz` of its running self. Container engines call it, whose images then need
-//! neither a shell nor an HTTP client.
+//! `healthcheck`: a program requests `/readyz` of its running instance. It is meant for container engines, whose images
+//! then need neither a shell nor an HTTP client.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -11,20 +11,20 @@ use crate::env::{BadEnvironment, Env};
 use crate::http::ListenAddress;
 use crate::telemetry;
 
-/// The word on the command line.
+/// The subcommand's name.
 pub const COMMAND: &str = "healthcheck";
 
-/// What it does, for `--help`.
+/// The help text of the subcommand.
 pub const ABOUT: &str =
-    "Asks the /readyz of the running program at ADMIN_ADDRESS; exit code 0: ready, 1: not";
+    "Requests /readyz of the running program at ADMIN_ADDRESS; exit code 0 if it is ready, else 1";
 
-/// For each of connecting, asking and reading.
+/// The time limit for each of connecting, sending and reading.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// No answer of `/readyz` is longer.
+/// The maximum size of an answer of `/readyz`, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 
-/// Runs it with the environment of the program that is asked, and says what that answers.
+/// Runs the health check with the environment of the running program, and prints the answer.
 pub fn main(name: &str, env: &Env) -> ExitCode {
     let address = match read(env) {
         Ok(address) => address,
@@ -37,7 +37,7 @@ pub fn main(name: &str, env: &Env) -> ExitCode {
         Ok((status, body)) => (status == 200, body),
         Err(error) => (false, format!("no answer from {address}: {error}")),
     };
-    // Nobody may be reading; the exit code tells.
+    // The reader may be gone; the exit code is what counts.
     let _ = writeln!(io::stdout(), "{}", said.trim_end());
     if is_ready {
         ExitCode::SUCCESS
@@ -53,14 +53,14 @@ fn read(env: &Env) -> Result<ListenAddress, BadEnvironment> {
     if !known {
         reader.mistake(
             &ADMIN_ADDRESS,
-            "must be set, for the running program and for this",
+            "must be set, both for the running program and for healthcheck",
         );
     }
     reader.finish()?;
     Ok(address.unwrap_or_else(|| ListenAddress::new("", 0)))
 }
 
-/// Status and body of `/readyz`.
+/// Returns status and body of `/readyz`.
 fn ask(address: &ListenAddress) -> io::Result<(u16, String)> {
     let mut stream = connect(&address.to_string())?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -80,9 +80,9 @@ fn ask(address: &ListenAddress) -> io::Result<(u16, String)> {
     Ok((status.ok_or_else(no_http)?, body.to_owned()))
 }
 
-/// An address to listen on that means every interface leads to this machine as well.
+/// Connects to the address. One that means every interface when listening leads to this machine when connecting.
 fn connect(address: &str) -> io::Result<TcpStream> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name does not resolve to an address");
     for address in address.to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(stream) => return Ok(stream),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_says_what_readyz_says() {
+    async fn the_exit_code_follows_readyz() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_is_not_ready() {
+    async fn an_answer_that_is_not_http_is_not_ready() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let mut tasks = tokio::task::JoinSet::new();

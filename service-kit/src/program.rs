@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use rustix::process::Signal;
-/// What each of our programs declares as its `global_allocator`: one that gives memory back to the system within seconds
-/// after a peak (docs/adr/0044-allocator.md). Libraries leave the choice to the program.
+/// The allocator that each of our programs declares as its `global_allocator`. It returns memory to the system within
+/// seconds after a peak (docs/adr/0044-allocator.md). Libraries leave the choice to the program.
 #[cfg(feature = "allocator")]
 pub use tikv_jemallocator::Jemalloc as Allocator;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,53 +21,53 @@ use explain::explain;
 /// A program that is configured by its environment; its arguments are `--check`, `healthcheck` and `completions`.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
-    /// Its name.
+    /// The program's name.
     pub name: &'static str,
-    /// What it is, in a sentence.
+    /// A description in one sentence.
     pub about: &'static str,
-    /// Its version.
+    /// The version.
     pub version: &'static str,
-    /// The variables that it reads.
+    /// The variables that the program reads.
     pub variables: &'static [Variable],
 }
 
-/// What the command line asks for.
+/// The action that the command line requests.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Asked {
-    /// To run.
+    /// Run the program.
     Run,
-    /// To look whether it could.
+    /// Check whether the program could run.
     Check,
-    /// Something that has been done, with this exit code.
+    /// Nothing: the request has been served, with this exit code.
     Done(ExitCode),
 }
 
-/// Does a program's work to its end on one thread, and waits a moment for its last lines. Panics are printed as other lines
-/// are, and a file that has reached its size limit (`ulimit -f`) refuses what is written, instead of ending the program by
-/// SIGXFSZ, as in Python.
+/// Runs a program's work to its end on one thread, then waits a moment for its last log lines. Panics are printed like
+/// other lines. A file that has reached its size limit (`ulimit -f`) rejects further writes, instead of ending the
+/// program with SIGXFSZ, as in Python.
 ///
 /// # Errors
 ///
-/// If there is no runtime to be had.
+/// If the runtime cannot be created.
 pub fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
     telemetry::print_panics();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        // The handler lasts as long as the process. Where the system does not let us, all is as it was.
+        // The handler lasts as long as the process. If the system refuses it, the default action stays in place.
         let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
         work.await
     });
-    // A name lookup that hangs on its own thread must not hold the exit.
+    // A name lookup that hangs on its own thread must not delay the exit.
     runtime.shutdown_background();
     telemetry::flush();
     Ok(outcome)
 }
 
 impl Program {
-    /// Answers `--help` (with the variables), `--version` and `completions`, and does the `healthcheck` of the running
-    /// program. Ends the process with exit code 2 on anything that is not understood.
+    /// Parses the command line. Serves `--help` (with the variables), `--version`, `completions` and `healthcheck`.
+    /// Ends the process with exit code 2 if the command line is invalid.
     pub fn parse_arguments(&self) -> Asked {
         let matches = self.command().get_matches();
         match matches.subcommand() {
@@ -82,12 +82,12 @@ impl Program {
         }
     }
 
-    /// Looks at what the program needs, and prints what is found.
+    /// Checks everything that the program needs, and prints the results.
     pub fn check(&self, check: Check) -> ExitCode {
         check::main(self.name, check)
     }
 
-    /// Runs to the end on one thread. What ends it early goes to stderr in one sentence, exit code 1.
+    /// Runs the work to its end on one thread. An error goes to stderr in one sentence, with exit code 1.
     pub fn run<E: Into<Box<dyn Error + Send + Sync>>>(
         &self,
         work: impl Future<Output = Result<(), E>>,
@@ -99,7 +99,7 @@ impl Program {
         }
     }
 
-    /// Says every mistake in the environment on stderr.
+    /// Prints every mistake in the environment on stderr.
     pub fn misconfigured(&self, mistakes: &BadEnvironment) -> ExitCode {
         telemetry::tell(format_args!("{}: {mistakes}", self.name));
         ExitCode::from(BadEnvironment::EXIT_CODE)
@@ -135,7 +135,7 @@ mod tests {
 
     const PROGRAM: Program = Program {
         name: "clock",
-        about: "Tells the time",
+        about: "Shows the time",
         version: "1.0",
         variables: &[Variable {
             name: "TZ",
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn help_lists_the_variables() {
         let help = PROGRAM.command().render_help().to_string();
-        assert!(help.starts_with("Tells the time"), "{help}");
+        assert!(help.starts_with("Shows the time"), "{help}");
         assert!(
             help.contains("Environment:\n  TZ  the time zone [default: UTC]"),
             "{help}"

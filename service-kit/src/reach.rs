@@ -1,33 +1,33 @@
-//! Whether a server can be reached at all, and if not, why.
+//! Checks whether a server can be reached at all, and if not, why.
 
 use std::io;
 
 use tokio::net::{TcpStream, lookup_host};
 
-/// What the system's resolver puts before its own words.
+/// The prefix that the standard library puts before the resolver's message.
 const RESOLVER: &str = "failed to lookup address information: ";
 
-/// Why there is no connection. Does not name the server; whoever prints it does.
+/// The reason why there is no connection. Does not name the server, which the caller prints.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreachable {
-    /// There is no address to connect to.
+    /// The name has no address to connect to.
     #[error("the name {host} cannot be resolved: {why}")]
     Name {
         /// The name.
         host: String,
-        /// What the resolver says.
+        /// The message of the resolver.
         why: String,
     },
-    /// No address of it takes a connection.
-    #[error("{}", said(.0))]
+    /// None of the server's addresses accepts a connection.
+    #[error("{}", reason(.0))]
     Refused(io::Error),
 }
 
-/// Connects over TCP. Whoever awaits this sets the bound.
+/// Connects over TCP. The caller sets the time limit.
 ///
 /// # Errors
 ///
-/// [`Unreachable`] says why there is no connection.
+/// [`Unreachable`], with the reason.
 pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Unreachable> {
     let addresses = match lookup_host((host, port)).await {
         Ok(addresses) => addresses,
@@ -45,8 +45,8 @@ pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Unreachable> {
         .map_err(Unreachable::Refused)
 }
 
-/// The usual reasons without the number that the system gives them.
-fn said(error: &io::Error) -> String {
+/// Returns the usual reasons in words, without the system's error number.
+fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::TimedOut => "no answer".to_owned(),
@@ -60,7 +60,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[tokio::test]
-    async fn the_reason_is_said_in_words() {
+    async fn the_reason_is_reported_in_words() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         reach("127.0.0.1", port).await.unwrap();

@@ -1,10 +1,10 @@
-//! Which parts of a program can do their work, and why the others cannot.
+//! The parts of a program that can do their work, and why the others cannot.
 
 use std::collections::BTreeMap;
 
 use tokio::sync::watch;
 
-/// Which parts of the program can do their work. Clones share the same parts.
+/// The readiness of all parts of a program. Clones share the same parts.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     parts: watch::Sender<BTreeMap<&'static str, Option<String>>>,
@@ -17,14 +17,14 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Without parts, and so ready.
+    /// Creates a readiness without parts, which counts as ready.
     pub fn new() -> Self {
         Self {
             parts: watch::Sender::new(BTreeMap::new()),
         }
     }
 
-    /// Adds a part that everything depends on, such as `"broker"`; not ready until it says so.
+    /// Adds a part that everything depends on, such as `"broker"`. It is not ready until [`Part::ready`].
     pub fn part(&self, name: &'static str) -> Part {
         let part = Part {
             name,
@@ -34,12 +34,12 @@ impl Readiness {
         part
     }
 
-    /// Whether all parts are ready.
+    /// Returns whether all parts are ready.
     pub fn is_ready(&self) -> bool {
         self.parts.borrow().values().all(Option::is_none)
     }
 
-    /// Resolves as soon as all parts are ready.
+    /// Waits until all parts are ready.
     pub async fn ready(&self) {
         // Cannot fail: `self` keeps the sender alive.
         let _ = self
@@ -49,7 +49,7 @@ impl Readiness {
             .await;
     }
 
-    /// The parts that are not ready, each with the reason.
+    /// Returns the parts that are not ready, each with the reason.
     pub fn missing(&self) -> BTreeMap<&'static str, String> {
         let parts = self.parts.borrow();
         parts
@@ -67,13 +67,13 @@ pub struct Part {
 }
 
 impl Part {
-    /// This part works. Says whether that is news.
+    /// Marks this part as working. Returns whether that is a change.
     pub fn ready(&self) -> bool {
         self.set(None)
     }
 
-    /// This part does not work; `reason` is shown to operators and must not hold a secret. Says
-    /// whether it worked until now.
+    /// Marks this part as not working. `reason` is shown to operators and must not contain a secret. Returns
+    /// whether the part worked until now.
     pub fn not_ready(&self, reason: impl Into<String>) -> bool {
         self.set(Some(reason.into()))
     }

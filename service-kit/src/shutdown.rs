@@ -1,4 +1,4 @@
-//! Leaving in two steps: warm (finish what is running) and cold (at once).
+//! Shutdown in two steps: warm (finish running work) and cold (exit at once).
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -14,25 +14,25 @@ use crate::background::Background;
 /// How long a warm shutdown may take, all its steps together, before it turns cold.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// The two steps of leaving, named as Celery names them. Clones share them.
+/// The two steps of a shutdown, named as in Celery. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct GracefulShutdown {
-    /// Take no new work, finish what is running.
+    /// Accept no new work and finish running work.
     pub warm: CancellationToken,
-    /// Leave now.
+    /// Exit now.
     pub cold: CancellationToken,
-    /// When somebody first waited for the drain limit of a warm shutdown that had begun.
+    /// The start of the drain limit: when a waiter first saw that a warm shutdown had begun.
     begun: Arc<OnceLock<Instant>>,
 }
 
 impl GracefulShutdown {
-    /// A shutdown that its holder triggers: `warm.cancel()`, `cold.cancel()`.
+    /// Returns a shutdown that its holder triggers: `warm.cancel()`, `cold.cancel()`.
     pub fn manual() -> Self {
         Self::default()
     }
 
-    /// The first SIGTERM or SIGINT is warm, the second cold. Must be called within a tokio
-    /// runtime; a task of `background` listens.
+    /// Returns a shutdown that signals trigger: the first SIGTERM or SIGINT the warm one, the second the cold one. A
+    /// task of `background` listens for them. Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
@@ -42,21 +42,21 @@ impl GracefulShutdown {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let shutdown = Self::manual();
         let (warm, cold) = (shutdown.warm.clone(), shutdown.cold.clone());
-        // What a signal asks for is done before it is logged: the log may be slow or gone.
-        background.spawn("listening to signals", async move {
+        // The action of a signal comes before its log line: the log may be slow or gone.
+        background.spawn("the signal listener", async move {
             let name = either(&mut terminate, &mut interrupt).await;
             warm.cancel();
-            info!("{name} received: finishing what is running");
+            info!("{name} received: finishing running work");
             let name = either(&mut terminate, &mut interrupt).await;
             cold.cancel();
-            info!("{name} received again: leaving at once");
+            info!("{name} received again: exiting at once");
             std::future::pending::<()>().await;
         });
         Ok(shutdown)
     }
 
-    /// Resolves when waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one has begun. All steps of a
-    /// shutdown that wait for it, one after the other, share the one limit.
+    /// Waits until waiting is over: on a cold shutdown, or [`DRAIN_LIMIT`] after a warm one has begun. If several steps
+    /// of a shutdown wait for it one after the other, they share this one limit.
     pub async fn drain_limit(&self) {
         let warm_for_too_long = async {
             self.warm.cancelled().await;

@@ -19,21 +19,21 @@ use tracing_subscriber::registry::LookupSpan;
 pub use self::log_writer::LogWriter;
 use crate::env::{Reader, Variable};
 
-/// How long a program that ends waits for its last lines to be written.
+/// How long a program that is exiting waits for its last lines to be written.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// What to log.
+/// The log filter.
 pub const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     default: Some("info"),
-    meaning: "what to log: error, warn, info, debug, trace, or per part, such as warn,access=info",
+    meaning: "what to log: error, warn, info, debug or trace, or a level per part, such as warn,access=info",
 };
 
-/// Silent unless [`RUST_LOG`] names it: it logs every attempt to connect as an error, of which the
-/// program itself says the first.
+/// A library that is silent unless [`RUST_LOG`] names it: it logs every attempt to connect as an error, and the
+/// program itself logs the first one.
 const QUIET: &str = "lapin";
 
-/// Libraries whose `trace` lines show what goes over the wire, with logins and passwords.
+/// Libraries whose `trace` lines show the transmitted bytes, with logins and passwords.
 const SHOWS_THE_WIRE: [&str; 1] = ["lapin"];
 
 /// Reads [`RUST_LOG`].
@@ -49,8 +49,8 @@ pub fn read_filter(reader: &mut Reader<'_>) -> Filter {
     }
 }
 
-/// Starts the log of this process: stderr, colours only on a terminal. A log that is already set
-/// up stays as it is.
+/// Starts the log of this process on stderr, with colours only on a terminal. If a log is already set
+/// up, it stays in place.
 pub fn init(filter: Filter) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -59,29 +59,29 @@ pub fn init(filter: Filter) {
         .with_ansi(io::stderr().is_terminal())
         .finish()
         .with(no_wire());
-    // Fails only where a subscriber exists already: in tests, and in a program within a program.
+    // Fails only if a subscriber exists already: in tests, and in a program within a program.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// Prints a line on standard error, outside of the log: why a program does not start, or ends. Standard error may be
-/// gone or stand still, where `eprintln!` panics or waits for ever.
+/// Prints a line on standard error, outside of the log: why a program does not start, or why it ends. Standard error
+/// may be gone or stalled; `eprintln!` would then panic or wait forever.
 pub fn tell(line: impl Display) {
     LogWriter::stderr(report).line(format!("{line}\n").as_bytes());
     flush();
 }
 
-/// Prints on standard output what a program says there while it works, without waiting for whoever reads.
+/// Prints on standard output while a program works, without waiting for the reader.
 pub fn say(text: impl Display) {
     LogWriter::stdout().line(text.to_string().as_bytes());
 }
 
-/// Waits a moment until what was logged and said is written: a program calls it before it ends.
+/// Waits a moment until all lines are written. A program calls it before it exits.
 pub fn flush() {
     LogWriter::flush_all(LAST_WORDS);
 }
 
-/// Has panics printed as other lines are. The standard library writes them itself, and where standard error stands still
-/// the thread that panics would stand still as well, so that nobody learnt of it.
+/// Installs a hook that prints panics like other lines. The standard library would write them directly, and if standard
+/// error is stalled, the panicking thread would stall as well, and the panic would go unnoticed.
 pub fn print_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
         let thread = std::thread::current();
@@ -100,7 +100,7 @@ fn report(text: &str) -> String {
     format!("{now} ERROR {}: {text}\n", module_path!())
 }
 
-/// Keeps lines out of the log that no filter may let in: those that show passwords.
+/// Keeps lines out of the log that no filter may admit: those that show passwords.
 pub fn no_wire<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     filter_fn(|line| !shows_the_wire(line))
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quiet_can_be_heard() {
+    fn a_silenced_library_can_be_enabled() {
         let env = Env::from_pairs([("RUST_LOG", "warn,lapin=debug")]);
         assert_eq!(read_filter(&mut env.reader()).to_string(), "lapin=debug,warn");
     }

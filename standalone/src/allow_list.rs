@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, DatabaseError};
 
-/// Which driver tokens are allowed at which station. What was answered is on the disk.
+/// The driver tokens that are allowed at each station. An answered change is on the disk.
 pub(crate) struct SqliteAllowList {
     pub(crate) database: Database,
 }

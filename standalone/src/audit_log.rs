@@ -9,7 +9,7 @@ use worker::audit_log::{AuditError, AuditRecord, AuditSink, Fate};
 use crate::database::{Database, DatabaseError};
 use crate::terminal::plain;
 
-/// Writes to the table `audit_log`. A record that is written again replaces itself.
+/// Writes to the table `audit_log`. A record that is written again replaces the earlier one.
 #[derive(Clone)]
 pub(crate) struct SqliteAuditLog {
     pub(crate) database: Database,
@@ -32,7 +32,7 @@ impl AuditSink for SqliteAuditLog {
 fn insert(connection: &Connection, record: &AuditRecord) -> rusqlite::Result<Fate> {
     let Ok(start_time_ns) = i64::try_from(record.start_time_ns) else {
         return Ok(Fate::Refused(format!(
-            "{} ns is no time of SQLite",
+            "{} ns does not fit into an SQLite integer",
             record.start_time_ns
         )));
     };
@@ -58,7 +58,7 @@ fn failed(error: DatabaseError) -> AuditError {
     }
 }
 
-/// A record as it is kept, to be shown.
+/// A stored record, for display.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) start_time_ns: i64,
@@ -70,7 +70,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The newest records, oldest first.
+    /// Returns the newest records, oldest first.
     pub(crate) fn newest(connection: &Connection, count: u32) -> rusqlite::Result<Vec<Self>> {
         let mut select = connection.prepare("SELECT * FROM audit_log ORDER BY start_time_ns DESC LIMIT ?")?;
         let mut entries = select
@@ -80,7 +80,7 @@ impl Entry {
         Ok(entries)
     }
 
-    /// The newest record of a station.
+    /// Returns the newest record of a station.
     pub(crate) fn of_station(connection: &Connection, station: &str) -> rusqlite::Result<Option<Self>> {
         let sql = "SELECT * FROM audit_log WHERE station_id = ? ORDER BY start_time_ns DESC";
         connection
@@ -103,7 +103,8 @@ impl Entry {
 }
 
 impl fmt::Display for Entry {
-    /// A line per field. What is no plain text is escaped: it comes from callers and ends on a terminal.
+    /// Writes one line per field. Control characters are escaped, because the text comes from callers and is shown on a
+    /// terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start = Timestamp::from_nanosecond(self.start_time_ns.into());
         let start = start.map(|start| format!(" ({start:.3})")).unwrap_or_default();

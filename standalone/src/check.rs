@@ -1,4 +1,4 @@
-//! `--check`: what this program needs.
+//! `--check`: the needs of this program.
 
 use explain::explain;
 use service_kit::check::Check;
@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::database::{self, Looked};
 use crate::ports::{ACL, API};
 
-/// What there is to look at.
+/// Lists everything to check.
 pub(crate) fn check(config: &Config) -> Check {
     let mut check = Check::new();
     check.listening("public API", &config.api, API.variable);
@@ -16,11 +16,11 @@ pub(crate) fn check(config: &Config) -> Check {
     check.health(config.admin.as_ref());
     let path = config.database.clone();
     check.look(format!("database {}", path.display()), async move {
-        // A file that another program has locked is waited for.
+        // The check waits for a file that another program has locked.
         let looked = tokio::task::spawn_blocking(move || database::look(&path)).await;
         match looked {
             Ok(Ok(Looked::Ours)) => Ok("can be used".to_owned()),
-            Ok(Ok(Looked::New)) => Ok("is not there yet; it is made at the start".to_owned()),
+            Ok(Ok(Looked::New)) => Ok("does not exist yet; the start creates it".to_owned()),
             Ok(Err(why)) => Err(why.reason()),
             Err(error) => Err(explain(&error)),
         }

@@ -12,7 +12,7 @@ use crate::variables::variables;
 #[derive(Debug, Parser)]
 #[command(name = "standalone", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
-    /// Something else than running the services.
+    /// What to do instead of running the services.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[arg(long, help = check::ABOUT)]
@@ -21,7 +21,7 @@ pub(crate) struct Cli {
     pub(crate) run: RunFlags,
 }
 
-/// How to run the services; what is not given comes from the environment.
+/// The flags for running the services; the environment supplies the others.
 #[derive(Debug, Default, Args)]
 pub(crate) struct RunFlags {
     #[arg(
@@ -46,7 +46,7 @@ pub(crate) struct RunFlags {
 }
 
 impl RunFlags {
-    /// On free ports, with everything in this file.
+    /// Returns flags for free ports, with all data in this file.
     pub(crate) fn on_free_ports(file: PathBuf) -> Self {
         Self {
             host: None,
@@ -57,22 +57,22 @@ impl RunFlags {
     }
 }
 
-/// Which database.
+/// The flag that selects the database.
 #[derive(Debug, Default, Args)]
 pub(crate) struct DatabaseFlag {
     #[arg(
         long = "database",
         value_name = "FILE",
-        help = "File to keep everything in [env: STANDALONE_DATABASE] [default: cp-auth.db]"
+        help = "File for all data [env: STANDALONE_DATABASE] [default: cp-auth.db]"
     )]
     pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start everything on free ports and show an authorization of each kind from request to audit record.
+    /// Start everything on free ports and show each kind of authorization, from request to audit record.
     Demo,
-    /// Be called back: answer every request with 200 and print it.
+    /// Receive callbacks: answer every request with 200 and print it.
     Receive {
         /// Address to listen on.
         #[arg(long, default_value = "127.0.0.1")]
@@ -85,15 +85,15 @@ pub(crate) enum Command {
     Log {
         #[command(flatten)]
         database: DatabaseFlag,
-        /// How many records.
+        /// Maximum number of records.
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         last: u32,
     },
-    /// Print what waits in the queue, and what could not be run.
+    /// Print the messages in the queue, and those that could not be run.
     Queue {
         #[command(flatten)]
         database: DatabaseFlag,
-        /// How many messages.
+        /// Maximum number of messages.
         #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         first: u32,
     },
@@ -105,11 +105,12 @@ pub(crate) enum Command {
     },
 }
 
-/// Where `receive` listens and example callbacks go.
+/// The port of `receive`, which is also the port of the example callbacks.
 pub(crate) const RECEIVER_PORT: u16 = 9000;
 
 impl Cli {
-    /// Reads the command line of this process. Ends it on `--help` and on what is not understood, with exit code 2.
+    /// Parses the command line of this process. Ends the process on `--help`, and with exit code 2 if the command line
+    /// is invalid.
     pub(crate) fn of_process() -> Self {
         let help = env::help(&variables());
         let matches = Self::command().after_help(help).get_matches();
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_running_do_not_go_with_another_command() {
+    fn flags_for_running_are_refused_with_another_command() {
         let cli = Cli::parse_from(["standalone", "--api-port", "1", "--database", "x.db"]);
         assert!(cli.command.is_none());
         assert_eq!(cli.run.api_port, Some(1));
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_of_nothing() {
+    fn a_count_of_zero_is_refused() {
         for none in [["log", "--last", "0"], ["queue", "--first", "0"]] {
             assert!(Cli::try_parse_from([&["standalone"][..], &none].concat()).is_err());
         }

@@ -14,35 +14,35 @@ use crate::variables::{
     STANDALONE_HOST,
 };
 
-/// How the services run.
+/// The configuration of the services.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where the public API answers.
+    /// The address of the public API.
     pub(crate) api: ListenAddress,
-    /// Where the ACL service answers.
+    /// The address of the ACL service.
     pub(crate) acl: ListenAddress,
-    /// The file that holds everything.
+    /// The file for all data.
     pub(crate) database: PathBuf,
     /// How long after its acceptance a request may still be answered with a verdict.
     pub(crate) authorization_timeout: Duration,
-    /// How callbacks are made.
+    /// The configuration of callbacks.
     pub(crate) worker: worker::config::Config,
-    /// Where health is served, if anywhere.
+    /// The address that serves health, if any.
     pub(crate) admin: Option<ListenAddress>,
     /// Whether each request is logged.
     pub(crate) access_log: bool,
-    /// What is logged.
+    /// The log filter.
     pub(crate) log: Filter,
     /// Variables that are set but have no effect here.
     pub(crate) without_effect: Vec<&'static str>,
 }
 
 impl Config {
-    /// Reads the environment; `flags` win.
+    /// Reads the environment. `flags` take precedence.
     ///
     /// # Errors
     ///
-    /// With every mistake in the environment.
+    /// If there are mistakes in the environment; the error lists all of them.
     pub(crate) fn read(env: &Env, flags: &RunFlags) -> Result<Self, BadEnvironment> {
         const PORT: &str = "a port from 0 to 65535";
         let without_effect = variables::without_effect(env);
@@ -70,11 +70,11 @@ impl Config {
     }
 }
 
-/// The file of `log` and `queue`.
+/// Returns the file for `log` and `queue`.
 ///
 /// # Errors
 ///
-/// If the variable that names it is no text.
+/// If the variable that names it is not valid UTF-8.
 pub(crate) fn read_database(env: &Env, flag: &DatabaseFlag) -> Result<PathBuf, BadEnvironment> {
     let mut reader = env.reader();
     let path = database(&mut reader, flag);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_environment() {
+    fn flags_take_precedence_over_the_environment() {
         let env = Env::from_pairs([
             ("STANDALONE_HOST", "127.0.0.2"),
             ("STANDALONE_API_PORT", "1"),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_said() {
+    fn every_mistake_is_listed() {
         let mistakes = read([
             ("STANDALONE_API_PORT", "http"),
             ("AUTHORIZATION_SERVICE_PORT", "70000"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_effect_stops_nobody_but_is_named() {
+    fn variables_without_effect_are_no_mistakes_but_are_named() {
         let config = read([
             ("REDIS_PORT", "x"),
             ("ELASTICSEARCH_URL", "http://e"),

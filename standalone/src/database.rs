@@ -1,4 +1,4 @@
-//! The one file that everything is kept in: permissions, waiting requests, audit records.
+//! The single file that contains all data: permissions, waiting requests, audit records.
 
 mod connection_thread;
 mod error;
@@ -18,7 +18,7 @@ pub(crate) use self::file::{Looked, look, view};
 pub(crate) use self::lock::holder;
 pub(crate) use self::open_error::OpenError;
 
-/// An open database. SQLite blocks, so its work is done on two threads of its own: one writes, one reads what is
+/// An open database. SQLite blocks, so it runs on two threads of its own: one writes, the other reads what is
 /// committed. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Database {
@@ -27,7 +27,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file, or makes it. No other process may have it open this way.
+    /// Opens the file, or creates it. Only one process at a time can have it open in this way.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let file = file::open(path)?;
         let reader = ConnectionThread::start("database-reader", "BEGIN", file.reader, ());
@@ -41,7 +41,7 @@ impl Database {
         threads.map_err(|error| OpenError::no_thread(path, error))
     }
 
-    /// Does `work` as one change: all of it or nothing. `Ok` means that it is on the disk.
+    /// Performs `work` as one change: all of it or nothing. `Ok` means that it is on the disk.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -49,7 +49,7 @@ impl Database {
         self.writer.run(work).await
     }
 
-    /// Reads what is on the disk.
+    /// Reads committed data.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -57,12 +57,12 @@ impl Database {
         self.reader.run(work).await
     }
 
-    /// Whether anything can be written.
+    /// Returns whether anything can be written.
     pub(crate) fn is_open(&self) -> bool {
         self.writer.is_running()
     }
 
-    /// Waits until one of its threads has ended, so that the rest is of no use.
+    /// Waits until one of the threads has ended, after which the database is unusable.
     pub(crate) async fn has_ended(&self) {
         tokio::select! {
             () = self.writer.has_ended() => {}
@@ -70,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Finishes what was begun and closes the file, so that it alone, without its log, holds everything.
+    /// Finishes pending work and closes the file, which then contains all data without its write-ahead log.
     pub(crate) async fn close(&self) {
         self.reader.close().await;
         self.writer.close().await;
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_is_there_for_others_and_after_closing() {
+    async fn written_data_is_visible_to_others_and_after_closing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         let database = Database::open(&path).unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_that_fails_leaves_nothing_and_spoils_no_other() {
+    async fn a_change_that_fails_leaves_nothing_and_does_not_affect_others() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(&directory.path().join("a.db")).unwrap();
         let good = (0..50).map(|n| {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_sqlite_gives_up_fails_for_all_in_it() {
+    async fn a_transaction_that_sqlite_abandons_fails_for_all_in_it() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(&directory.path().join("a.db")).unwrap();
         let (ready, wait) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
@@ -140,7 +140,7 @@ mod tests {
             let _ = wait.1.recv();
             Ok(())
         });
-        // Two jobs that wait behind a third are one transaction.
+        // Two jobs that wait behind a third one share a transaction.
         let others = async {
             while ready.1.try_recv().is_err() {
                 tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! `standalone demo`: an authorization of each kind from request to audit record, on free ports and a temporary file.
+//! `standalone demo`: each kind of authorization, from request to audit record, on free ports and a temporary file.
 
 use std::time::Duration;
 
@@ -25,20 +25,20 @@ use crate::receiver::Receiver;
 use crate::services::Services;
 use crate::terminal::{indented, say};
 
-/// No step takes longer.
+/// The time limit for each step.
 const STEP: Duration = Duration::from_secs(20);
 
-/// Between two looks for a record, which follows its callback at once.
+/// The interval between two checks for a record, which immediately follows its callback.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// The stage: services, the other end of callbacks, and a client.
+/// The setting: the services, a callback receiver and a client.
 struct Stage {
     services: Services,
     receiver: Receiver,
     client: Client<HttpConnector, Empty<Bytes>>,
 }
 
-/// One authorization and what is to come of it.
+/// One authorization and its expected verdict.
 struct Act {
     title: &'static str,
     token: &'static str,
@@ -49,12 +49,12 @@ struct Act {
 ///
 /// # Errors
 ///
-/// If anything is not as it should be.
+/// If any result is not as expected.
 pub(crate) async fn demo() -> anyhow::Result<()> {
     telemetry::init(Filter::new("error"));
-    let directory = tempfile::tempdir().context("no temporary directory")?;
+    let directory = tempfile::tempdir().context("cannot create a temporary directory")?;
     let flags = RunFlags::on_free_ports(directory.path().join("demo.db"));
-    // The environment may forbid callbacks to this machine or send them through a proxy.
+    // The demo ignores the environment, which may forbid callbacks to this machine or send them through a proxy.
     let config = Config::read(&Env::default(), &flags)?;
     let readiness = Readiness::new();
     let mut background = Background::new(&readiness);
@@ -93,7 +93,7 @@ async fn perform(mut stage: Stage, shutdown: &GracefulShutdown) -> anyhow::Resul
 
     let others = [
         Act {
-            title: "2. A driver who is not on it",
+            title: "2. A driver who is not on the allow-list",
             token: "otherDriverToken-0002",
             verdict: "not_allowed",
         },
@@ -119,7 +119,7 @@ async fn perform(mut stage: Stage, shutdown: &GracefulShutdown) -> anyhow::Resul
 
     shutdown.warm.cancel();
     stage.services.run_until(shutdown).await?;
-    say("\nAll four verdicts are as they should be.");
+    say("\nAll four verdicts are as expected.");
     Ok(())
 }
 
@@ -131,7 +131,7 @@ impl Stage {
         )
     }
 
-    /// Asks for an authorization, shows all that follows, and checks it.
+    /// Requests an authorization, shows everything that follows, and checks it.
     async fn authorize(&mut self, station: Uuid, act: &Act) -> anyhow::Result<()> {
         let callback_url = format!("http://{}/verdict", self.receiver.address);
         let url = format!(
@@ -142,7 +142,7 @@ impl Stage {
 
         let callback = timeout(STEP, self.receiver.next())
             .await
-            .context("no callback came")??;
+            .context("no callback arrived")??;
         say(format!(
             "  callback  {} {}\n    {}",
             callback.method, callback.target, callback.body
@@ -151,10 +151,7 @@ impl Stage {
             r#"{{"station_id": "{station}", "driver_token": "{}", "status": "{}"}}"#,
             act.token, act.verdict
         );
-        ensure!(
-            callback.body == expected,
-            "this callback should have been {expected}"
-        );
+        ensure!(callback.body == expected, "expected the callback {expected}");
 
         let record = timeout(STEP, self.record(station))
             .await
@@ -168,11 +165,11 @@ impl Stage {
             callback_status: "<Response [200]>".to_owned(),
             callback_url,
         };
-        ensure!(record == expected, "this record should have been\n{expected}");
+        ensure!(record == expected, "expected the record\n{expected}");
         Ok(())
     }
 
-    /// Sends a request, shows it and its answer, which has to be 200.
+    /// Sends a request and shows it with its answer, which must be 200.
     async fn request(&self, method: Method, url: &str) -> anyhow::Result<()> {
         say(format!("  {method} {url}"));
         let request = hyper::Request::builder()
@@ -181,7 +178,7 @@ impl Stage {
             .body(Empty::new())?;
         let response = timeout(STEP, self.client.request(request))
             .await
-            .context("no answer came")??;
+            .context("no answer arrived")??;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         say(format!(
@@ -189,7 +186,7 @@ impl Stage {
             status.as_u16(),
             String::from_utf8_lossy(&body).trim_end()
         ));
-        ensure!(status.is_success(), "this answer should have been 200");
+        ensure!(status.is_success(), "expected an answer with status 200");
         Ok(())
     }
 

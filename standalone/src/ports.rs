@@ -1,4 +1,4 @@
-//! The two ports: listening on both, or what is in the way of either, and how to choose others.
+//! The two ports: listens on both, or reports why that is not possible and how to choose others.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::config::Config;
 use crate::database;
 
-/// What listens, and how its port is chosen.
+/// A service that listens, and how its port is configured.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) name: &'static str,
@@ -32,7 +32,7 @@ pub(crate) const ACL: Service = Service {
 ///
 /// # Errors
 ///
-/// In one sentence, about both of them where both ports are taken.
+/// In one sentence, which covers both ports if both are taken.
 pub(crate) async fn listen(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
     if config.api == config.acl && config.api.port() != 0 {
         bail!(
@@ -64,8 +64,8 @@ pub(crate) async fn listen(config: &Config) -> anyhow::Result<(TcpListener, TcpL
     );
     if let Some(holder) = database::holder(&config.database) {
         bail!(
-            "cannot listen on {taken}: standalone is already running here, {holder} on the database {}; stop that one, or \
-             start this one on another database and other ports: {}",
+            "cannot listen on {taken}: standalone is already running ({holder}, with the database {}); stop it, or start this \
+             one with another database and other ports: {}",
             config.database.display(),
             taken.others(Some("other.db"))
         );
@@ -79,14 +79,14 @@ pub(crate) async fn listen(config: &Config) -> anyhow::Result<(TcpListener, TcpL
 
 fn explained((service, error): &(Service, BindError)) -> String {
     let Service { name, flag, variable } = service;
-    format!("{error}, as {name} should (--host and {flag}, or STANDALONE_HOST and {variable})")
+    format!("{error} (the address of {name}: --host and {flag}, or STANDALONE_HOST and {variable})")
 }
 
-/// Addresses that others listen on.
+/// Addresses that other programs listen on.
 struct Taken<'t>(Vec<(&'t Service, &'t ListenAddress)>);
 
 impl Taken<'_> {
-    /// How to choose the next ports instead, and another database where one is given.
+    /// Returns how to choose the next ports instead, and another database if one is given.
     fn others(&self, database: Option<&str>) -> String {
         let next = |address: &ListenAddress| address.port().checked_add(1).unwrap_or(1024);
         let mut flags: Vec<String> = self

@@ -30,7 +30,7 @@ const PROGRAM: Program = Program {
     variables: &[],
 };
 
-/// The whole program, from its command line to its exit code.
+/// Runs the whole program, from its command line to its exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::of_process();
     let env = Env::process();
@@ -68,7 +68,7 @@ async fn receive(at: ListenAddress) -> anyhow::Result<()> {
     let shutdown = GracefulShutdown::on_signals(&mut background)?;
     let mut receiver = Receiver::start(&at).await?;
     say(format!(
-        "Waiting for callbacks on http://{}; Ctrl-C stops.",
+        "Waiting for callbacks on http://{}; press Ctrl-C to stop.",
         receiver.address
     ));
     loop {

@@ -10,24 +10,24 @@ use tokio::sync::Notify;
 
 use crate::database::{Database, DatabaseError};
 
-/// As many messages as are read at a time.
+/// The maximum number of messages that are read at a time.
 const PAGE: u32 = 64;
 
-/// A queue that holds what it has taken, whatever happens to this process. Clones share it.
+/// A queue that keeps every accepted message, whatever happens to this process. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Queue {
     database: Database,
     stored: Arc<Notify>,
 }
 
-/// Which message; a later one has a greater number.
+/// The number of a message; a later message has a greater number.
 pub(crate) type RowId = i64;
 
 /// A message in the queue.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) id: RowId,
-    /// The message, unless somebody else has written into the table.
+    /// The message, or an error if another program has written into the table.
     pub(crate) message: Result<Message, serde_json::Error>,
 }
 
@@ -38,14 +38,14 @@ pub(crate) struct DeadLetter {
     pub(crate) reason: String,
 }
 
-/// What becomes of a message that has left the queue's front.
+/// The fate of a message that has been taken from the queue's front.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// It has been run.
+    /// It has been run and is deleted.
     Delete,
-    /// It cannot be run: it is kept aside, with the reason.
+    /// It cannot be run and is set aside, with the reason.
     SetAside(String),
-    /// It is to be run again, after all the others.
+    /// It will be run again, after all the others.
     Requeue,
 }
 
@@ -57,7 +57,7 @@ impl Queue {
         }
     }
 
-    /// The number of the last message so far; 0 before the first.
+    /// Returns the number of the last message so far; 0 if there was none.
     pub(crate) async fn last(&self) -> Result<RowId, DatabaseError> {
         let last = "SELECT coalesce(max(id), 0) FROM queue";
         self.database
@@ -65,12 +65,12 @@ impl Queue {
             .await
     }
 
-    /// How many messages are waiting.
+    /// Returns how many messages are waiting.
     pub(crate) async fn len(&self) -> Result<i64, DatabaseError> {
         self.database.read(Self::count).await
     }
 
-    /// The first messages after the one of this number, waited for.
+    /// Returns the first messages after this number, and waits for them if there are none.
     pub(crate) async fn after(&self, id: RowId) -> Result<Vec<Waiting>, DatabaseError> {
         loop {
             let page = self
@@ -84,7 +84,7 @@ impl Queue {
         }
     }
 
-    /// One message, if it is still there.
+    /// Returns one message, if it still exists.
     pub(crate) async fn get(&self, id: RowId) -> Result<Option<Waiting>, DatabaseError> {
         let select = "SELECT id, message FROM queue WHERE id = ?";
         let found = self.database.read(move |connection| {
@@ -96,7 +96,7 @@ impl Queue {
         found.await
     }
 
-    /// Takes a message out.
+    /// Takes a message out of the queue.
     pub(crate) async fn remove(&self, id: RowId, removal: Removal) -> Result<(), DatabaseError> {
         let requeued = removal == Removal::Requeue;
         let removed = self.database.write(move |connection| {
@@ -123,19 +123,19 @@ impl Queue {
         Ok(())
     }
 
-    /// How many messages are waiting.
+    /// Returns how many messages are waiting.
     pub(crate) fn count(connection: &Connection) -> rusqlite::Result<i64> {
         connection.query_row("SELECT count(*) FROM queue", [], |row| row.get(0))
     }
 
-    /// The first `limit` messages after the one of this number.
+    /// Returns the first `limit` messages after this number.
     pub(crate) fn page(connection: &Connection, after: RowId, limit: u32) -> rusqlite::Result<Vec<Waiting>> {
         let sql = "SELECT id, message FROM queue WHERE id > ? ORDER BY id LIMIT ?";
         let mut select = connection.prepare_cached(sql)?;
         select.query_map((after, limit), Waiting::read)?.collect()
     }
 
-    /// The last `limit` messages that could not be run, oldest first.
+    /// Returns the last `limit` messages that could not be run, oldest first.
     pub(crate) fn dead_letters(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<DeadLetter>> {
         let mut select = connection.prepare("SELECT * FROM dead_letter ORDER BY id DESC LIMIT ?")?;
         let read = |row: &Row<'_>| {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_hears_of_a_message() {
+    async fn a_waiting_reader_is_notified_of_a_message() {
         let directory = tempfile::tempdir().unwrap();
         let queue = Queue::new(Database::open(&directory.path().join("a.db")).unwrap());
         let (page, put) = tokio::join!(queue.after(0), queue.put(call("one")));

@@ -1,4 +1,4 @@
-//! The other end of a callback, for whoever has none at hand.
+//! A callback receiver, for users who do not have one.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,21 +13,21 @@ use service_kit::shutdown::GracefulShutdown;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// As much of a callback as is read, in bytes.
+/// The maximum size of a callback that is read, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// As many callbacks as wait to be looked at.
+/// The maximum number of callbacks that wait to be read.
 const WAITING: usize = 64;
 
-/// Answers every request with 200 and gives it to whoever calls [`Receiver::next`]. Stops when dropped.
+/// A server that answers every request with 200 and passes it to [`Receiver::next`]. It stops when dropped.
 pub(crate) struct Receiver {
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) address: SocketAddr,
     callbacks: mpsc::Receiver<Callback>,
     _server: JoinSet<()>,
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Callback {
     pub(crate) method: String,
@@ -55,14 +55,14 @@ impl Receiver {
         })
     }
 
-    /// The next callback, waited for.
+    /// Waits for the next callback.
     ///
     /// # Errors
     ///
-    /// If nobody listens any more.
+    /// If the receiver has stopped.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Callback> {
         let callback = self.callbacks.recv().await;
-        callback.context("the receiver has ended by itself")
+        callback.context("the receiver has stopped")
     }
 }
 
@@ -86,13 +86,13 @@ async fn receive(State(sender): State<mpsc::Sender<Callback>>, request: Request)
         body,
     };
     if sender.send(callback).await.is_err() {
-        return http::unavailable("nobody listens any more");
+        return http::unavailable("the receiver has stopped");
     }
     http::json(StatusCode::OK, &serde_json::json!({ "message": "received" }))
 }
 
 impl fmt::Display for Callback {
-    /// One line. What is no plain text is escaped: it comes from callers and ends on a terminal.
+    /// Writes one line. Control characters are escaped, because the text comes from callers and is shown on a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plain = |c: char| {
             if c.is_control() {

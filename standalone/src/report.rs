@@ -1,4 +1,4 @@
-//! `standalone log` and `standalone queue`: what is in the file, whether or not the services run on it.
+//! `standalone log` and `standalone queue`: the contents of the file, whether or not the services are running on it.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::database;
 use crate::queue::{Queue, Waiting};
 use crate::terminal::{indented, plain, print};
 
-/// Prints the newest audit records, the newest last.
+/// Prints the newest audit records, the newest one last.
 pub(crate) fn log(file: &Path, last: u32) -> anyhow::Result<()> {
     let entries = Entry::newest(&database::view(file)?, last)?;
     if entries.is_empty() {
@@ -21,7 +21,7 @@ pub(crate) fn log(file: &Path, last: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prints what waits, the next first, and what could not be run.
+/// Prints the waiting messages, the next one first, and those that could not be run.
 pub(crate) fn queue(file: &Path, first: u32) -> anyhow::Result<()> {
     let connection = database::view(file)?;
     print(format!(
@@ -34,7 +34,7 @@ pub(crate) fn queue(file: &Path, first: u32) -> anyhow::Result<()> {
     }
     let dead_letters = Queue::dead_letters(&connection, first)?;
     if !dead_letters.is_empty() {
-        print("could not be run and set aside:");
+        print("These could not be run and were set aside:");
     }
     for letter in dead_letters {
         print(indented(
@@ -52,14 +52,14 @@ fn requests(count: i64) -> String {
     }
 }
 
-/// Number, task and task id. The arguments hold the driver's token.
+/// Returns number, task and task id, but not the arguments, which contain the driver's token.
 fn described(Waiting { id, message }: Waiting) -> String {
     match message.map(Incoming::identify) {
         Ok(Ok(incoming)) => {
             let task_id = incoming.id().unwrap_or_default();
             format!("{id}  {}[{}]", plain(incoming.task()), plain(&task_id))
         }
-        Ok(Err(_)) => format!("{id}  no task"),
+        Ok(Err(_)) => format!("{id}  not a task message"),
         Err(_) => format!("{id}  unreadable"),
     }
 }

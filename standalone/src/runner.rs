@@ -1,4 +1,4 @@
-//! Runs what waits in the queue: the decisions, tasks and settlements are those of the worker on RabbitMQ, acked late.
+//! Runs the messages in the queue: decisions, tasks and settlements are those of the worker on RabbitMQ with late acks.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,23 +20,23 @@ use tracing::Instrument as _;
 use crate::database::DatabaseError;
 use crate::queue::{Queue, Removal, RowId, Waiting};
 
-/// How many tasks run at a time: they wait more than they compute.
+/// The maximum number of concurrent tasks, which wait more than they compute.
 const CONCURRENCY: usize = 100;
 
-/// Before something that the database refused is tried again.
+/// The delay before an operation that failed in the database is retried.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Takes messages in their order. A message leaves the queue only when its run has ended, so that nothing is lost
+/// A runner that takes messages in order. A message leaves the queue only when its run has ended, so nothing is lost,
 /// whenever this process ends.
 pub(crate) struct Runner {
     queue: Queue,
     registry: Registry,
-    /// The last message that was there before this process: up to it, messages may have been run before.
+    /// The last message that was in the queue before this process: messages up to it may have been run before.
     found: RowId,
     health: Part,
-    /// Runs, each up to the removal of its message.
+    /// The runs, each including the removal of its message.
     running: JoinSet<()>,
-    /// Messages that wait for their ETA, which then come back.
+    /// Messages that wait for their ETA and then come back.
     held: JoinSet<Option<Waiting>>,
 }
 
@@ -44,9 +44,9 @@ pub(crate) struct Runner {
 enum Wakeup {
     /// A message has arrived, or its ETA has.
     Arrived(Box<Waiting>),
-    /// A held message has been removed by somebody else.
+    /// A held message has been removed by another program.
     Gone,
-    /// A run has ended, and its message is removed.
+    /// A run has ended, and its message has been removed.
     Finished,
     /// A part of the runner has panicked.
     Broken(JoinError),
@@ -67,12 +67,12 @@ impl Runner {
         }
     }
 
-    /// Runs until a warm shutdown, then lets running tasks finish within the drain limit. Whatever has not ended by
-    /// then stays in the queue.
+    /// Runs until a warm shutdown, then lets running tasks finish within the drain limit. Everything that has not ended
+    /// by then stays in the queue.
     ///
     /// # Errors
     ///
-    /// If a part of it panics: the message of that run, or all that follow, would stay in the queue unseen.
+    /// If one of its tasks panics: the message of that run, or all later messages, would stay in the queue unnoticed.
     pub(crate) async fn run(mut self, shutdown: GracefulShutdown) -> anyhow::Result<()> {
         let (sender, mut arrivals) = mpsc::channel(1);
         let mut feeding = JoinSet::new();
@@ -97,7 +97,7 @@ impl Runner {
                 Wakeup::Broken(error) => {
                     let how = background::how(error);
                     self.health.not_ready(how.as_str());
-                    tracing::error!("a task of the worker {how}: finishing what is running");
+                    tracing::error!("a task of the worker {how}; finishing running work");
                     break Some(how);
                 }
                 Wakeup::Stopping => break None,
@@ -112,12 +112,14 @@ impl Runner {
         }
         match self.running.len() {
             0 => {}
-            1 => tracing::warn!("1 request is still running; it is run again at the next start"),
-            left => tracing::warn!("{left} requests are still running; they are run again at the next start"),
+            1 => tracing::warn!("1 request is still running; it will run again at the next start"),
+            left => {
+                tracing::warn!("{left} requests are still running; they will run again at the next start");
+            }
         }
         match broken {
             None => Ok(()),
-            Some(how) => bail!("a task of it {how}"),
+            Some(how) => bail!("one of its tasks {how}"),
         }
     }
 
@@ -143,16 +145,13 @@ impl Runner {
                     .spawn(remove(self.queue.clone(), id, Removal::Delete));
             }
             Disposition::Unregistered(incoming) => {
-                self.set_aside(
-                    id,
-                    format!("there is no task of the name {}", incoming.task_repr()),
-                );
+                self.set_aside(id, format!("there is no task named {}", incoming.task_repr()));
             }
             Disposition::Refuse(error) => self.set_aside(id, error.to_string()),
         }
     }
 
-    /// No dead-letter exchange is needed to keep what cannot be run: the file has room for it.
+    /// Sets a message aside in the file. There is no need for a dead-letter exchange, because the file has room for it.
     fn set_aside(&mut self, id: RowId, reason: String) {
         tracing::error!("message {id} cannot be run and is set aside: {reason}");
         self.running
@@ -160,7 +159,7 @@ impl Runner {
     }
 }
 
-/// Passes messages on in their order, as fast as they are taken.
+/// Passes messages on in order, as fast as they are taken.
 async fn feed(queue: Queue, into: mpsc::Sender<Waiting>) {
     let mut last = 0;
     loop {
@@ -173,7 +172,7 @@ async fn feed(queue: Queue, into: mpsc::Sender<Waiting>) {
     }
 }
 
-/// Returns the message when its time has come. Its body is not kept in memory meanwhile.
+/// Returns the message when its ETA has come. Its body is not kept in memory meanwhile.
 async fn due(queue: Queue, id: RowId, wait: Duration) -> Option<Waiting> {
     sleep(wait).await;
     until_done("read the queue", || queue.get(id)).await
@@ -184,7 +183,7 @@ async fn run(queue: Queue, id: RowId, task: Arc<RegisteredTask>, request: Reques
     let outcome = task.run(request.clone()).await;
     if let Outcome::Retried { .. } = outcome {
         tracing::error!(
-            "Task {} asked for a retry, which standalone does not do",
+            "Task {} requested a retry, which standalone does not support",
             request.shown()
         );
     } else {
@@ -200,10 +199,10 @@ async fn remove(queue: Queue, id: RowId, removal: Removal) {
     .await;
 }
 
-/// What becomes of a message after its run, as RabbitMQ would be told.
+/// Returns the fate of a message after its run, as RabbitMQ would receive it.
 fn removal(task: &RegisteredTask, outcome: &Outcome) -> Removal {
     if let Outcome::Retried { .. } = outcome {
-        return Removal::SetAside("its task asked for a retry, which standalone does not do".to_owned());
+        return Removal::SetAside("its task requested a retry, which standalone does not support".to_owned());
     }
     match task.settlement(outcome) {
         Settlement::Ack => Removal::Delete,
@@ -211,24 +210,24 @@ fn removal(task: &RegisteredTask, outcome: &Outcome) -> Removal {
         Settlement::Reject { requeue: false } => Removal::SetAside(match outcome {
             Outcome::Rejected { reason, .. } => format!("its task rejected it: {reason}"),
             Outcome::Failed(exception) => format!("its task failed: {exception}"),
-            _ => "its task rejected it: ".to_owned(),
+            _ => "its task rejected it".to_owned(),
         }),
     }
 }
 
-/// Tries until the database does it: a disk may have room again. Says once that it does not.
+/// Retries until the database succeeds: a full disk may have room again. Logs the failure once.
 async fn until_done<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, DatabaseError>>,
 {
-    let mut said = false;
+    let mut logged = false;
     loop {
         match attempt().await {
             Ok(done) => return done,
-            Err(error) if said => tracing::debug!("still cannot {what}: {}", explain(&error)),
+            Err(error) if logged => tracing::debug!("still cannot {what}: {}", explain(&error)),
             Err(error) => {
-                tracing::error!("cannot {what}, trying again until it works: {}", explain(&error));
-                said = true;
+                tracing::error!("cannot {what}; retrying until it works: {}", explain(&error));
+                logged = true;
             }
         }
         sleep(RETRY).await;

@@ -1,5 +1,5 @@
-//! The three services, wired as in a real deployment: only their stores are one file, and the worker asks the ACL
-//! service over HTTP.
+//! The three services, wired as in a real deployment, except that a single file is their store. The worker queries the
+//! ACL service over HTTP.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -36,11 +36,11 @@ const CLOSING: Duration = Duration::from_millis(500);
 
 /// The services while they run.
 pub(crate) struct Services {
-    /// Where the public API can be reached from here.
+    /// The local address of the public API.
     pub(crate) api: SocketAddr,
-    /// Where the ACL service can be reached from here.
+    /// The local address of the ACL service.
     pub(crate) acl: SocketAddr,
-    /// Requests that waited in the file at the start.
+    /// The number of requests that were waiting in the file at the start.
     pub(crate) found: i64,
     /// The file.
     pub(crate) database: Database,
@@ -55,7 +55,7 @@ pub(crate) struct Services {
 type Worker = Arc<Authorizer>;
 
 impl Services {
-    /// Listens, opens the file and starts to run what waits in it.
+    /// Listens, opens the file, and starts to run the waiting requests.
     pub(crate) async fn start(
         config: &Config,
         readiness: &Readiness,
@@ -80,7 +80,7 @@ impl Services {
         worker::task::register(&mut registry, Worker::clone(&worker));
         let runner = Runner::new(queue.clone(), registry, last, readiness.part("worker"));
 
-        // Runs that are still going on need the ACL service, so it leaves last.
+        // Tasks that are still running need the ACL service, so it stops last.
         let mut acl_shutdown = GracefulShutdown::manual();
         acl_shutdown.cold = shutdown.cold.clone();
         let allow_list = SqliteAllowList {
@@ -119,11 +119,11 @@ impl Services {
         })
     }
 
-    /// Returns when a shutdown is complete: the file holds everything that was accepted and not answered.
+    /// Returns when a shutdown is complete: the file contains every request that was accepted and not answered.
     ///
     /// # Errors
     ///
-    /// If one of the services ended or panicked, which ends the others as well.
+    /// If one of the services ended or panicked, which also ends the others.
     pub(crate) async fn run_until(mut self, shutdown: &GracefulShutdown) -> anyhow::Result<()> {
         self.health.ready();
         let trouble = tokio::select! {
@@ -133,7 +133,7 @@ impl Services {
         };
         if let Some(trouble) = &trouble {
             self.health.not_ready(trouble.as_str());
-            tracing::error!("{trouble}: finishing what is running");
+            tracing::error!("{trouble}; finishing running work");
         }
         shutdown.warm.cancel();
         tokio::join!(ended(&mut self.api_server), ended(&mut self.runner));
@@ -141,25 +141,26 @@ impl Services {
             () = self.stop_acl() => {}
             () = shutdown.drain_limit() => {}
         }
-        // A disk that stands still must not hold the exit; what is committed is on it.
+        // A disk that hangs must not delay the exit; committed data is on it.
         tokio::select! {
             () = self.database.close() => {}
-            () = closing_limit(shutdown) => tracing::warn!("left with the database still open"),
+            () = closing_limit(shutdown) => tracing::warn!("exiting with the database still open"),
         }
         match trouble {
             None => Ok(()),
-            Some(trouble) => bail!("{trouble}; what was not answered is run at the next start"),
+            Some(trouble) => bail!("{trouble}; unanswered requests run at the next start"),
         }
     }
 
-    /// Returns which of the services has ended, and how, although nobody has asked it to.
+    /// Waits until one of the services ends without a request to do so. Returns which one, and how.
     async fn trouble(&mut self) -> String {
         let (part, how) = tokio::select! {
-            // In this order: with the worker ends the writer of the audit log, which only it holds.
+            // The order matters: when the worker ends, so does the writer of the audit log, which only the worker
+            // holds.
             biased;
             Some(ended) = self.api_server.join_next() => ("the public API", how(ended)),
             Some(ended) = self.runner.join_next() => match ended {
-                Ok(Err(error)) => ("the worker", format!("gave up: {}", explain(&*error))),
+                Ok(Err(error)) => ("the worker", format!("failed: {}", explain(&*error))),
                 Ok(Ok(())) => ("the worker", how(Ok(()))),
                 Err(error) => ("the worker", background::how(error)),
             },
@@ -180,7 +181,7 @@ impl Services {
 fn authorizer(config: &Config, acl: SocketAddr, audit_log: AuditLog) -> anyhow::Result<Authorizer> {
     config.worker.outgoing.proxies.announce();
     let (_, callbacks) = config.worker.clients()?;
-    // The ACL service is in this very process: no proxy leads to it.
+    // The ACL service is in this process, so no proxy leads to it.
     let acl = AclClient::new(
         format!("http://{acl}"),
         tls::client_config(None)?,
@@ -208,10 +209,10 @@ fn serve(
 }
 
 fn how(ended: Result<(), JoinError>) -> String {
-    ended.map_or_else(background::how, |()| "ended by itself".to_owned())
+    ended.map_or_else(background::how, |()| "stopped unexpectedly".to_owned())
 }
 
-/// Leaves the database a moment to close after the drain limit, but none after a second signal.
+/// Gives the database a moment to close after the drain limit, but none after a second signal.
 async fn closing_limit(shutdown: &GracefulShutdown) {
     shutdown.drain_limit().await;
     tokio::select! {
@@ -224,7 +225,7 @@ async fn ended<T: 'static>(part: &mut JoinSet<T>) {
     while part.join_next().await.is_some() {}
 }
 
-/// Where a listener can be reached from this machine.
+/// Returns the address at which a listener can be reached from this machine.
 fn reachable(listener: &TcpListener) -> anyhow::Result<SocketAddr> {
     let mut address = listener.local_addr()?;
     if address.ip().is_unspecified() {
@@ -242,7 +243,7 @@ mod tests {
     use crate::cli::RunFlags;
     use service_kit::env::Env;
 
-    /// What becomes of services on free ports when `plant` has done something to one of them.
+    /// Starts services on free ports, lets `plant` damage one of them, and returns the error.
     async fn trouble_after(plant: impl AsyncFnOnce(&mut Services)) -> String {
         let directory = tempfile::tempdir().unwrap();
         let flags = RunFlags::on_free_ports(directory.path().join("a.db"));
@@ -292,7 +293,7 @@ mod tests {
         assert!(
             database
                 .await
-                .starts_with("the database's thread ended by itself;")
+                .starts_with("the database's thread stopped unexpectedly;")
         );
     }
 }

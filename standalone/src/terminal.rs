@@ -1,21 +1,21 @@
-//! What the user reads on standard output.
+//! Output for the user on standard output.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
 use service_kit::telemetry;
 
-/// Says a line while the services work, which do not wait for whoever reads.
+/// Prints a line while the services work, without waiting for the reader.
 pub(crate) fn say(line: impl Display) {
     telemetry::say(format_args!("{line}\n"));
 }
 
-/// Prints a line for a reader who takes his time, such as `less`.
+/// Prints a line for a reader that may be slow, such as `less`.
 pub(crate) fn print(line: impl Display) {
     let _gone = writeln!(io::stdout().lock(), "{line}");
 }
 
-/// The text with each line moved to the right.
+/// Returns the text with each line indented.
 pub(crate) fn indented(text: &str, by: usize) -> String {
     let margin = " ".repeat(by);
     text.lines()
@@ -24,7 +24,7 @@ pub(crate) fn indented(text: &str, by: usize) -> String {
         .join("\n")
 }
 
-/// The text without what a terminal would act on, which is escaped. It is not between quotes, so quotes stay as they are.
+/// Escapes everything that a terminal would interpret. The text is not in quotes, so quotes stay unchanged.
 pub(crate) fn plain(text: &str) -> String {
     text.escape_debug()
         .to_string()
@@ -32,7 +32,7 @@ pub(crate) fn plain(text: &str) -> String {
         .replace(r#"\""#, "\"")
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell, if necessary.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:=,+@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
@@ -47,14 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_terminal_acts_on_is_escaped() {
+    fn only_what_a_terminal_interprets_is_escaped() {
         assert_eq!(plain(r#"it's "a" token"#), r#"it's "a" token"#);
         assert_eq!(plain("a\u{1b}[2J\n"), r"a\u{1b}[2J\n");
         assert_eq!(plain(r"back\'slash"), r"back\\'slash");
     }
 
     #[test]
-    fn words_are_quoted_where_a_shell_would_read_them() {
+    fn words_are_quoted_if_a_shell_would_interpret_them() {
         assert_eq!(quoted("/usr/bin/a-b.c"), "/usr/bin/a-b.c");
         assert_eq!(quoted("my file"), "'my file'");
         assert_eq!(quoted("it's"), r"'it'\''s'");

@@ -1,4 +1,4 @@
-//! The variables that the program reads: its own, and those of the worker that mean the same here.
+//! The variables that the program reads: its own, and those of the worker that have the same meaning here.
 
 use service_kit::admin::ADMIN_ADDRESS;
 use service_kit::env::{BadEnvironment, Env, Variable};
@@ -23,7 +23,7 @@ pub(crate) const AUTHORIZATION_SERVICE_PORT: Variable = Variable {
 pub(crate) const STANDALONE_DATABASE: Variable = Variable {
     name: "STANDALONE_DATABASE",
     default: Some("cp-auth.db"),
-    meaning: "file to keep everything in; --database",
+    meaning: "file for all data; --database",
 };
 pub(crate) const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
     name: "AUTHORIZATION_TIMEOUT_SEC",
@@ -31,11 +31,11 @@ pub(crate) const AUTHORIZATION_TIMEOUT_SEC: Variable = Variable {
     meaning: "whole seconds after which an accepted request is called back with status unknown",
 };
 
-/// The worker's, where only callbacks go over TLS.
+/// The worker's variable; here, only callbacks use TLS.
 const REQUESTS_CA_BUNDLE: Variable = Variable {
     name: "REQUESTS_CA_BUNDLE",
     default: None,
-    meaning: "CA certificates to trust in callbacks; unset: Mozilla's",
+    meaning: "file with the CA certificates to trust for callbacks; if unset, Mozilla's",
 };
 
 const OWN: [Variable; 9] = [
@@ -50,7 +50,7 @@ const OWN: [Variable; 9] = [
     RUST_LOG,
 ];
 
-/// The variables of the worker that mean here what they mean there.
+/// The variables of the worker that have the same meaning here.
 const OF_THE_WORKER: [&str; 11] = [
     "CALLBACK_TIMEOUT_SEC",
     "CALLBACK_NETWORKS",
@@ -65,7 +65,7 @@ const OF_THE_WORKER: [&str; 11] = [
     "no_proxy",
 ];
 
-/// Variables of the three services that have no meaning where there is no broker, no Redis and no second host.
+/// Variables of the three services that have no meaning without a broker, Redis and a second host.
 const WITHOUT_EFFECT: [&str; 7] = [
     "BROKER_URL",
     "REDIS_HOST",
@@ -76,7 +76,7 @@ const WITHOUT_EFFECT: [&str; 7] = [
     "FLASK_RUN_PORT",
 ];
 
-/// Every variable that the program reads.
+/// Returns every variable that the program reads.
 pub fn variables() -> Vec<Variable> {
     let of_the_worker = worker::config::VARIABLES
         .iter()
@@ -84,7 +84,8 @@ pub fn variables() -> Vec<Variable> {
     OWN.iter().chain(of_the_worker).copied().collect()
 }
 
-/// The environment without what this program does not read, so that a broken `REDIS_PORT` stops nobody.
+/// Returns the environment without variables that this program does not read, so that a broken `REDIS_PORT` does no
+/// harm.
 pub(crate) fn only_ours(env: &Env) -> Result<Env, BadEnvironment> {
     const NAMES: [&str; OWN.len() + OF_THE_WORKER.len()] = {
         let mut names = [""; OWN.len() + OF_THE_WORKER.len()];
@@ -107,7 +108,7 @@ pub(crate) fn only_ours(env: &Env) -> Result<Env, BadEnvironment> {
     ))
 }
 
-/// The variables without effect that are set all the same.
+/// Returns the variables that are set but have no effect.
 pub(crate) fn without_effect(env: &Env) -> Vec<&'static str> {
     let mut reader = env.reader();
     WITHOUT_EFFECT
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worker_knows_the_variables_that_are_taken_from_it() {
+    fn the_worker_has_the_variables_that_are_taken_from_it() {
         let upper_case = OF_THE_WORKER
             .iter()
             .filter(|name| name.bytes().all(|byte| !byte.is_ascii_lowercase()));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use harness::{Receiver, Scratch, eventually, free_port, http};
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::engine::{Compose, docker, docker_reads};
 
@@ -67,6 +68,13 @@ pub(crate) struct Record {
     pub(crate) callback_status: String,
 }
 
+/// What must not be late, such as a burst, is done in one deployment at a time: the ACL service waits 900 ms for Redis, on a
+/// machine that several deployments share as well.
+pub(crate) async fn quiet() -> MutexGuard<'static, ()> {
+    static QUIET: Mutex<()> = Mutex::const_new(());
+    QUIET.lock().await
+}
+
 /// The whole deployment as a compose project of its own; removed when dropped, volumes included.
 pub(crate) struct Stack {
     pub(crate) compose: Compose,
@@ -105,7 +113,11 @@ impl Stack {
         let stack = Self {
             compose,
             receiver: Receiver::start_for_containers().await,
-            project: format!("cp-auth-test-{}", std::process::id()),
+            project: format!(
+                "cp-auth-test-{}-{}",
+                std::process::id(),
+                rabbitmq.replace('.', "-")
+            ),
             variables,
             ports,
             ca: OnceCell::new(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stack::{By, Part, Stack};
+use crate::stack::{By, Part, Stack, quiet};
 use crate::traffic::Traffic;
 
 /// Before and after each swap.
@@ -15,6 +15,7 @@ pub(crate) async fn six_live_swaps(stack: &mut Stack) {
             let begin = Instant::now();
             let from = stack.by(part);
             assert_ne!(from, to);
+            let _quiet = quiet().await;
             let traffic = Traffic::start(stack);
             tokio::time::sleep(STEADY).await;
             stack.swap(part, to).await;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 
 use crate::engine::root;
 
@@ -17,6 +18,9 @@ const COLUMNS: [&str; 5] = [
     "4.3 quorum",
 ];
 
+/// Several deployments are tested at once.
+static DOCUMENT: Mutex<()> = Mutex::new(());
+
 /// Outcomes by row and column.
 type Cells = BTreeMap<String, [String; COLUMNS.len()]>;
 
@@ -24,6 +28,7 @@ type Cells = BTreeMap<String, [String; COLUMNS.len()]>;
 pub(crate) fn column(name: &str, outcomes: &BTreeMap<String, String>) {
     let column = COLUMNS.iter().position(|column| *column == name).unwrap();
     let path = root().join("docs/COMPATIBILITY.md");
+    let _writing = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner);
     let document = fs::read_to_string(&path).unwrap();
     let (before, rest) = document.split_once(BEGIN).expect("the table has a place");
     let (written, after) = rest.split_once(END).expect("the table has an end");

@@ -155,7 +155,7 @@ async fn of_standalone() {
         let (api, acl) = (free_port(), free_port());
         let arguments = ["--api-port", &api.to_string(), "--acl-port", &acl.to_string()];
         let process = rust(STANDALONE, &arguments, settings);
-        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        process.wait_for_line("Press Ctrl-C to stop", WAIT).await;
         let url = |port| format!("http://127.0.0.1:{port}");
         ask(Some(&url(api)), Some(&url(acl))).await;
         assert_eq!(lines(&process).await, expected, "{settings:?}");

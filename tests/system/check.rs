@@ -111,8 +111,8 @@ async fn the_public_api() {
     };
     let well = |queue: &str| {
         vec![
-            format!("ok      public API on 127.0.0.1:{port} (can be listened on)"),
-            format!("ok      health on 127.0.0.1:{admin} (can be listened on)"),
+            format!("ok      public API on 127.0.0.1:{port} (is free to listen on)"),
+            format!("ok      health on 127.0.0.1:{admin} (is free to listen on)"),
             format!("ok      RabbitMQ {} ({queue})", shown(&vhost)),
         ]
     };
@@ -172,7 +172,7 @@ async fn the_acl_service() {
     check(ACL, &[], &variables(port, "127.0.0.1", redis.port()))
         .await
         .is_well(&[
-            &format!("ok      ACL service on 127.0.0.1:{port} (can be listened on)"),
+            &format!("ok      ACL service on 127.0.0.1:{port} (is free to listen on)"),
             &format!("ok      Redis 127.0.0.1:{} (answers)", redis.port()),
         ]);
     assert_eq!(redis.audit_keys().count().await, Some(0));
@@ -275,7 +275,7 @@ async fn the_worker() {
         &["log file ", "worker.log: No such file or directory"],
     ]);
     let proxied = format!(
-        "ok      proxy 127.0.0.1:{} of HTTPS_PROXY (takes connections)",
+        "ok      proxy 127.0.0.1:{} of HTTPS_PROXY (accepts connections)",
         proxy.port()
     );
     assert!(broken.lines.contains(&proxied), "{}", broken.process.tail());
@@ -346,12 +346,12 @@ async fn standalone() {
     ];
     let well = |detail: &str| {
         [
-            format!("ok      public API on 127.0.0.1:{api} (can be listened on)"),
-            format!("ok      ACL service on 127.0.0.1:{acl} (can be listened on)"),
+            format!("ok      public API on 127.0.0.1:{api} (is free to listen on)"),
+            format!("ok      ACL service on 127.0.0.1:{acl} (is free to listen on)"),
             format!("ok      database {} ({detail})", database.display()),
         ]
     };
-    let lines = well("is not there yet; it is made at the start");
+    let lines = well("does not exist yet; the start creates it");
     check(STANDALONE, &[], &variables)
         .await
         .is_well(&lines.each_ref().map(String::as_str));
@@ -362,7 +362,7 @@ async fn standalone() {
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     let running = rust(STANDALONE, &[], &settings);
-    running.wait_for_line("Ctrl-C stops", WAIT).await;
+    running.wait_for_line("Press Ctrl-C to stop", WAIT).await;
     let process = format!(
         "another standalone process ({}) has it open; stop that one",
         running.pid()
@@ -388,7 +388,7 @@ async fn standalone() {
         .await
         .fails(&[&[
             "database /no/such/a.db: ",
-            "cannot be written: No such file or directory",
+            "is not writable: No such file or directory",
         ]]);
 }
 

@@ -61,7 +61,7 @@ impl Case {
         let mut limit = DRAIN_LIMIT + LEAVING;
         program.signal(Signal::TERM);
         if self.has_second_signal {
-            program.wait_for_line("finishing what is running", WAIT).await;
+            program.wait_for_line("finishing running work", WAIT).await;
             (asked, limit) = (Instant::now(), AT_ONCE);
             program.signal(Signal::INT);
         }
@@ -254,7 +254,7 @@ async fn standalone() -> Program {
         ("CALLBACK_TIMEOUT_SEC", "120"),
     ];
     let process = rust(env!("CARGO_BIN_EXE_test-standalone"), &arguments, &variables);
-    process.wait_for_line("Ctrl-C stops", WAIT).await;
+    process.wait_for_line("Press Ctrl-C to stop", WAIT).await;
     let program = Program {
         process,
         ports: vec![api, acl],

@@ -164,7 +164,7 @@ async fn standalone_works_without_its_log() {
         let process = start(&place, program, &arguments, &[("RUST_LOG", "debug")]);
         let line = process.wait_for_line("public API", WAIT).await;
         let api = line.split_whitespace().last().unwrap_or_default().to_owned();
-        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        process.wait_for_line("Press Ctrl-C to stop", WAIT).await;
         then(&place);
         for request in 1..=20 {
             let station = Uuid::new_v4();
@@ -192,7 +192,7 @@ async fn a_second_signal_ends_a_program_without_its_log() {
         let process = start(&place, program, &arguments, &[("CALLBACK_TIMEOUT_SEC", "60")]);
         let line = process.wait_for_line("public API", WAIT).await;
         let api = line.split_whitespace().last().unwrap_or_default().to_owned();
-        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        process.wait_for_line("Press Ctrl-C to stop", WAIT).await;
         then(&place);
         let receiver = Receiver::start().await;
         let callback = receiver.url("/slow/60000");

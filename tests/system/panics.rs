@@ -57,7 +57,7 @@ async fn acl_service() {
         " answers",
         &variables,
     );
-    fails(&process, "watching Redis").await;
+    fails(&process, "the watch on Redis").await;
 }
 
 /// The connection to the broker is started anew.
@@ -179,7 +179,7 @@ async fn with_a_reader_that_stands_still() {
     let process = Process::spawn(shell, words, [("TEST_PANIC_AT", "succeeded in")]);
     let line = process.wait_for_line("public API", WAIT).await;
     let api = line.split_whitespace().last().unwrap_or_default().to_owned();
-    process.wait_for_line("Ctrl-C stops", WAIT).await;
+    process.wait_for_line("Press Ctrl-C to stop", WAIT).await;
     place.stand_still();
     let (station, callback) = (Uuid::new_v4(), receiver.url("/"));
     let url = format!("{api}/station/{station}/driver/{TOKEN}/authorize?callback_url={callback}");

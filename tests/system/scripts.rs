@@ -3,6 +3,7 @@
 
 mod ci;
 mod makefile;
+mod run_tests;
 mod summary;
 mod test_run;
 mod toolchain;
@@ -12,6 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::documents::root;
@@ -21,6 +23,30 @@ struct Project {
     _place: TempDir,
     root: PathBuf,
 }
+
+/// What cargo has built it from.
+struct Target {
+    kind: &'static str,
+    name: &'static str,
+    /// With a test harness.
+    is_test: bool,
+    /// `cargo test` runs it unasked.
+    is_usual: bool,
+}
+
+impl Target {
+    const fn test(name: &'static str) -> Self {
+        Self {
+            kind: "test",
+            name,
+            is_test: true,
+            is_usual: true,
+        }
+    }
+}
+
+/// Where a test puts the list of what its cargo has built.
+const LIST: &str = "built.json";
 
 /// How a command ended.
 struct Ended {
@@ -42,6 +68,7 @@ impl Project {
             ".ci/run",
             "scripts/check-snapshots",
             "scripts/check-toolchain",
+            "scripts/run-tests",
             "scripts/test",
             "scripts/test-summary",
         ] {
@@ -70,6 +97,38 @@ impl Project {
         self.script("cargo", &body)
     }
 
+    /// A program that cargo has built, as a shell script, and the line of cargo's list about it.
+    fn built(&self, target: &Target, body: &str) -> String {
+        let name = target.name;
+        let path = format!("target/debug/deps/{name}-0123456789abcdef");
+        fs::create_dir_all(self.root.join("target/debug/deps")).expect("a folder");
+        let executable = self.script(&path, body);
+        let source = match target.kind {
+            "test" => format!("tests/{name}.rs"),
+            "lib" => "src/lib.rs".to_owned(),
+            _ => format!("src/bin/{name}.rs"),
+        };
+        json!({
+            "reason": "compiler-artifact",
+            "package_id": format!("path+file://{}#clock@0.1.0", self.root.display()),
+            "manifest_path": self.root.join("Cargo.toml"),
+            "target": {
+                "kind": [target.kind],
+                "name": name,
+                "src_path": self.root.join(source),
+                "test": target.is_usual,
+            },
+            "profile": { "test": target.is_test },
+            "executable": executable,
+        })
+        .to_string()
+    }
+
+    /// What the list of cargo holds.
+    fn list(&self, lines: &[String]) {
+        fs::write(self.root.join(LIST), lines.join("\n")).expect("a list");
+    }
+
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.root.join(path)).expect(path)
     }
@@ -83,6 +142,10 @@ impl Project {
             .env("LC_ALL", "xx_YY.ISO-8859-15")
             .env("TZ", "Pacific/Chatham")
             .env_remove("CARGO_TARGET_DIR")
+            // Those of a run around this test are for that one.
+            .env_remove("TEST_BINARIES")
+            .env_remove("TEST_BROKER")
+            .env_remove("TEST_JOBS")
             .envs(variables.iter().copied());
         ended(&mut command)
     }

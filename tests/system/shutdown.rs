@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use harness::{Broker, Gate, Process, Receiver, Redis, Reply, Signal, Vhost, eventually};
 use serde_json::Value;
 use uuid::Uuid;
@@ -30,73 +31,74 @@ const PLAYED: [(&str, &[Signal], bool); 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_do_what_they_do_to_celery() {
     let recorded = recorded();
-    for (name, signals, busy) in PLAYED {
-        let case = &recorded[name];
-        let vhost = Broker::shared().await.vhost("signals").await;
-        let redis = Redis::start().await;
-        let acl = Acl::start(By::Rust, &redis).await;
-        let api = Api::start(By::Rust, &vhost.amqp_url(), 60).await;
-        // The task runs until all signals have been answered, however long that takes.
-        let gate = Gate::closed();
-        let behind = gate.clone();
-        let rule = move |_: &_| Reply::Behind(behind.clone(), Box::new(Reply::status(200)));
-        let receiver = Receiver::start_with(rule).await;
-        let worker = quiet_worker(&vhost, &acl, &redis).await;
-        if busy {
-            let station = Uuid::new_v4().to_string();
-            let answer = api.authorize(&station, TOKEN, &receiver.url("/")).await;
-            assert_eq!(answer.expect("an answer").status, 200);
-            receiver.wait_for(1, WAIT).await;
-        }
-        for (sent, signal) in signals.iter().enumerate() {
-            worker.signal(*signal);
-            // Each signal is answered by a line before the next one is sent.
-            eventually(
-                format!("{name}: a line for signal {}", sent + 1),
-                WAIT,
-                || async {
-                    let lines = printed(&worker.stdout());
-                    if lines.len() > sent {
-                        Ok(())
-                    } else {
-                        Err(format!("{lines:?}"))
-                    }
-                },
-            )
-            .await;
-        }
-        // A cold shutdown leaves the running message to others; a warm one finishes it.
-        let cold = signals.len() > 1 && signals[1] != Signal::TERM || signals[0] == Signal::QUIT;
-        if !cold {
-            gate.open();
-        }
-        let status = worker.wait_exit(WAIT).await;
-        assert_eq!(
-            status.code().map(i64::from),
-            case["exit_code"].as_i64(),
-            "{name}: {}",
-            worker.tail()
-        );
-        let lines = printed(&worker.stdout());
-        let expected: Vec<String> = serde_json::from_value(case["stdout"].clone()).expect("lines");
-        assert_eq!(lines, expected, "{name}");
+    join_all(PLAYED.map(|(name, signals, busy)| play(name, signals, busy, &recorded[name]))).await;
+}
 
-        let left = u64::from(busy && cold);
-        eventually(format!("{name}: {left} messages in the queue"), WAIT, || async {
-            let depth = vhost.queue("celery").await;
-            if (depth.ready, depth.unacked) == (left, 0) {
-                Ok(())
-            } else {
-                Err(format!("{depth:?}"))
-            }
-        })
-        .await;
-        assert_eq!(
-            redis.audit_records().await.len(),
-            usize::from(busy && !cold),
-            "{name}"
-        );
+async fn play(name: &str, signals: &[Signal], busy: bool, case: &Value) {
+    let vhost = Broker::shared().await.vhost("signals").await;
+    let redis = Redis::start().await;
+    let acl = Acl::start(By::Rust, &redis).await;
+    let api = Api::start(By::Rust, &vhost.amqp_url(), 60).await;
+    // The task runs until all signals have been answered, however long that takes.
+    let gate = Gate::closed();
+    let behind = gate.clone();
+    let rule = move |_: &_| Reply::Behind(behind.clone(), Box::new(Reply::status(200)));
+    let receiver = Receiver::start_with(rule).await;
+    let worker = quiet_worker(&vhost, &acl, &redis).await;
+    if busy {
+        let station = Uuid::new_v4().to_string();
+        let answer = api.authorize(&station, TOKEN, &receiver.url("/")).await;
+        assert_eq!(answer.expect("an answer").status, 200);
+        receiver.wait_for(1, WAIT).await;
     }
+    for (sent, signal) in signals.iter().enumerate() {
+        worker.signal(*signal);
+        // Each signal is answered by a line before the next one is sent.
+        eventually(
+            format!("{name}: a line for signal {}", sent + 1),
+            WAIT,
+            || async {
+                let lines = printed(&worker.stdout());
+                if lines.len() > sent {
+                    Ok(())
+                } else {
+                    Err(format!("{lines:?}"))
+                }
+            },
+        )
+        .await;
+    }
+    // A cold shutdown leaves the running message to others; a warm one finishes it.
+    let cold = signals.len() > 1 && signals[1] != Signal::TERM || signals[0] == Signal::QUIT;
+    if !cold {
+        gate.open();
+    }
+    let status = worker.wait_exit(WAIT).await;
+    assert_eq!(
+        status.code().map(i64::from),
+        case["exit_code"].as_i64(),
+        "{name}: {}",
+        worker.tail()
+    );
+    let lines = printed(&worker.stdout());
+    let expected: Vec<String> = serde_json::from_value(case["stdout"].clone()).expect("lines");
+    assert_eq!(lines, expected, "{name}");
+
+    let left = u64::from(busy && cold);
+    eventually(format!("{name}: {left} messages in the queue"), WAIT, || async {
+        let depth = vhost.queue("celery").await;
+        if (depth.ready, depth.unacked) == (left, 0) {
+            Ok(())
+        } else {
+            Err(format!("{depth:?}"))
+        }
+    })
+    .await;
+    assert_eq!(
+        redis.audit_records().await.len(),
+        usize::from(busy && !cold),
+        "{name}"
+    );
 }
 
 /// `REMAP_SIGTERM=SIGQUIT` makes SIGTERM cold; not among the services' variables, so played apart.

@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 use crate::redis_tap::{RedisTap, commands};
 use crate::running::Running;
 
-/// Why an answer differs from the recorded one.
+/// The reason why an answer differs from the recorded one.
 #[derive(Debug, Clone, Copy)]
 enum Deviation {
     /// Errors are JSON; status and `Allow` are Python's.
     ErrorInJson,
     /// GET answers `allowed` and `authorized`, as booleans.
     BothNames,
-    /// HEAD answers like GET where Python fails.
+    /// HEAD answers like GET; in Python it fails.
     Head,
     /// Raw UTF-8 in the path is UTF-8, not Latin-1.
     RawUtf8,
     /// A token over 16 KiB is refused.
     LongToken,
-    /// What is not HTTP gets an answer of HTTP.
+    /// A request that is not HTTP gets an HTTP answer.
     NotHttp,
 }
 
@@ -33,18 +33,18 @@ impl Deviation {
         match self {
             Self::ErrorInJson => adr(19, "errors are JSON"),
             Self::BothNames => adr(17, "GET answers `allowed` and `authorized`, as booleans"),
-            Self::Head => adr(20, "HEAD asks as GET does"),
+            Self::Head => adr(20, "HEAD answers like GET"),
             Self::RawUtf8 => adr(21, "raw UTF-8 in the path is UTF-8"),
             Self::LongToken => adr(22, "a token has at most 16 KiB"),
-            Self::NotHttp => adr(36, "what is no HTTP gets an answer of HTTP"),
+            Self::NotHttp => adr(36, "a request that is not HTTP gets an HTTP answer"),
         }
     }
 }
 
-/// The rows of outage.rs.
-const REDIS_AWAY: Decision = adr(24, "503 within a second in place of 500 after up to 59 s");
+/// The decision for the rows of outage.rs.
+const REDIS_AWAY: Decision = adr(24, "503 within a second instead of 500 after up to 59 s");
 
-/// Every deviation besides `BothNames`, which every successful GET shows.
+/// Every deviation except `BothNames`, which every successful GET shows.
 const DEVIATIONS: &[(Deviation, &[&str])] = &[
     (Deviation::ErrorInJson, ERROR_IN_JSON),
     (Deviation::Head, &["method-HEAD"]),
@@ -129,7 +129,7 @@ async fn every_recorded_request() {
 
 const ALLOW_ORDER: &str = "Allow header of the ACL service under 8 hash seeds";
 
-/// The order is another in each of Python's processes; the methods are the same.
+/// Checks the methods only: their order differs between Python's processes.
 async fn allow_order(books: &mut Books, row: &Value, service: &Running) {
     let ours = service
         .ask("OPTIONS", &format!("/station/{STATION}/driver/t/acl"))
@@ -151,7 +151,7 @@ async fn allow_order(books: &mut Books, row: &Value, service: &Running) {
     );
 }
 
-/// What the recording did between its requests, according to its notes.
+/// Does what the recording did between its requests, according to its notes.
 async fn prepare(case: &str, store: &mut MultiplexedConnection) {
     let key = format!("station:{STATION}:allowlist");
     match case {
@@ -168,7 +168,7 @@ async fn prepare(case: &str, store: &mut MultiplexedConnection) {
     }
 }
 
-/// Long requests were recorded in short.
+/// Completes a request: long ones were recorded in shortened form.
 fn completed(case: &str, request: &str) -> String {
     let length = match case {
         "token-5000-put" | "token-5000-get" => 5_000,
@@ -224,7 +224,7 @@ fn deviate(deviation: Deviation, (recorded, sent): Outcome) -> Outcome {
             let message = match recorded.status {
                 Some(404) => "not found",
                 Some(405) => "method not allowed",
-                _ => "what is stored for this station is no allow-list",
+                _ => "the value stored for this station is not an allow-list",
             };
             (recorded.with_json_error(message), sent)
         }
@@ -235,7 +235,7 @@ fn deviate(deviation: Deviation, (recorded, sent): Outcome) -> Outcome {
                 .into_iter()
                 .map(|words| words.into_iter().map(utf8).collect())
                 .collect();
-            // The recording put the same token just before, encoded.
+            // The recording had just put the same token, percent-encoded.
             let known = recorded.with_json(Some(200), &json!({ "num_added": 0 }));
             (
                 if recorded.body.contains("num_added") {

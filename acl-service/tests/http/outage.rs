@@ -1,5 +1,5 @@
-//! Redis away, silent, frozen or refusing (rows `backend-*` of acl-http.jsonl): a 503 within a second, where Python has a 500
-//! after up to 59 s, and service again as soon as it is back.
+//! Redis is down, silent, frozen or refusing (rows `backend-*` of acl-http.jsonl): our service answers 503 within a
+//! second, where Python answers 500 after up to 59 s, and serves again as soon as Redis is back.
 
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use crate::running::Running;
 
-/// Tells an answer of our own, promised within a second, from waiting for Redis, also on the busiest machine. That the deadline is
-/// within the second is tested where it is, with a clock of the test's own.
+/// Distinguishes our own answer, promised within a second, from waiting for Redis, even on the busiest machine. A unit
+/// test with a paused clock checks that the deadline is within the second.
 const BOUND: Duration = Duration::from_secs(20);
 
 fn target() -> String {
@@ -26,7 +26,7 @@ async fn is_unavailable(service: &Running, method: &str) {
     let begin = Instant::now();
     let answer = service.ask(method, &target()).await;
     let took = begin.elapsed();
-    let error = serde_json::json!({ "error": "the allow-list is not available, try again" });
+    let error = serde_json::json!({ "error": "the allow-list is not available; try again" });
     let mut expected = recorded::refusal(503).with_json(Some(503), &error);
     expected.retry_after = Some("1".to_owned());
     if method == "HEAD" {
@@ -63,9 +63,9 @@ async fn no_such_host() {
     is_unavailable(&Running::start("redis.invalid", 6379).await, "GET").await;
 }
 
-/// What /readyz tells is why there is no connection, within the time of an answer.
+/// `/readyz` reports why there is no connection, within the time limit of an answer.
 #[tokio::test]
-async fn the_reason_is_told() {
+async fn the_reason_is_reported() {
     let unknown = "the name redis.invalid cannot be resolved: ";
     for (host, port, reason) in [
         ("127.0.0.1", harness::free_port(), "connection refused"),
@@ -88,7 +88,7 @@ async fn the_reason_is_told() {
     }
 }
 
-/// Row backend-connect-timeout: a queue of connections that is full, so that the system drops new ones.
+/// Row backend-connect-timeout: a full accept queue, so that the system drops new connections.
 #[tokio::test]
 async fn connecting_takes_for_ever() {
     let socket = TcpSocket::new_v4().unwrap();
@@ -127,7 +127,7 @@ async fn stopped_started_frozen_thawed() {
     serves(&service).await;
 }
 
-/// A restart that nobody saw costs no request.
+/// A restart between two requests costs no request.
 #[tokio::test]
 async fn restarted_unseen() {
     let mut redis = Redis::start().await;
@@ -140,7 +140,7 @@ async fn restarted_unseen() {
     serves(&service).await;
 }
 
-/// Rows backend-reply-*: a server that greets well and refuses every command.
+/// Rows backend-reply-*: a server that accepts the greeting and refuses every command.
 #[tokio::test]
 async fn refused_by_redis() {
     let replies = [

@@ -1,4 +1,4 @@
-//! The program as its operator meets it.
+//! The program as its operator sees it.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use acl_service::VARIABLES;
 use harness::recorded::STATION;
 use harness::{Process, Redis, Signal, eventually, free_port};
 
-/// For what comes sooner or later, also on a busy machine.
+/// The time limit for everything that must happen eventually, even on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
 
 fn start(arguments: &[&str], env: &[(&str, String)]) -> Process {
@@ -20,7 +20,7 @@ async fn end(program: &Process) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn every_bad_variable_is_said_before_anything_connects() {
+async fn every_bad_variable_is_listed_before_anything_connects() {
     let program = start(
         &[],
         &[
@@ -47,7 +47,7 @@ async fn every_bad_variable_is_said_before_anything_connects() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_said_in_one_sentence() {
+async fn a_taken_port_is_reported_in_one_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let program = start(&[], &[("FLASK_RUN_PORT", port.to_string())]);
@@ -79,7 +79,7 @@ async fn help_names_every_variable_and_an_unknown_flag_is_refused() {
 }
 
 #[tokio::test]
-async fn without_redis_it_serves_and_says_so_once_until_redis_comes() {
+async fn without_redis_it_serves_and_logs_that_once_until_redis_is_up() {
     let mut redis = Redis::start().await;
     redis.stop().await;
     let (port, admin) = (free_port(), free_port());

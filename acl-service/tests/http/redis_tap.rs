@@ -1,4 +1,4 @@
-//! A tap in the line to Redis: shows the commands that go through it.
+//! A tap on the connection to Redis, which shows the commands that are sent.
 
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// A listener that passes everything on to a Redis and remembers what was sent.
+/// A listener that forwards everything to Redis and records what is sent.
 pub(crate) struct RedisTap {
     pub(crate) port: u16,
     sent: Arc<Mutex<Vec<u8>>>,
@@ -36,7 +36,7 @@ impl RedisTap {
         }
     }
 
-    /// The commands since the last look, without those that greet a new connection.
+    /// Returns the commands since the last call, without those that greet a new connection.
     pub(crate) fn take(&self) -> Vec<Vec<String>> {
         commands(&mem::take(&mut *self.sent.lock().unwrap()))
     }

@@ -1,4 +1,4 @@
-//! The service, running inside the test on a port of its own.
+//! The service, running inside the test on its own port.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// Ends with its test.
+/// The running service; it ends with its test.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     _tasks: JoinSet<()>,
@@ -44,7 +44,7 @@ impl Running {
         )
     }
 
-    /// A request without a body.
+    /// Sends a request without a body.
     pub(crate) async fn ask(&self, method: &str, target: &str) -> Answer {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
         self.send(request.as_bytes()).await

@@ -1,4 +1,4 @@
-//! Which names kombu knows, and what of a damaged or hostile body is refused.
+//! kombu's names, and damaged or hostile bodies.
 
 use super::*;
 
@@ -11,7 +11,7 @@ const ALL: [Compression; 5] = [
 ];
 
 #[test]
-fn kombu_knows_them_by_content_type_and_alias() {
+fn they_are_found_by_content_type_and_alias() {
     for compression in ALL {
         assert_eq!(Compression::from_header(compression.header()), Some(compression));
     }
@@ -95,9 +95,9 @@ fn a_bomb_is_refused() {
     ));
 }
 
-/// What kombu 5.7 makes of a good body with something behind it, and of none.
+/// The results of kombu 5.7 for a valid body with something behind it, and for an empty body.
 #[test]
-fn what_follows_a_body_is_taken_as_in_python() {
+fn data_after_a_body_is_treated_as_in_python() {
     let one = Some(b"hello world".to_vec());
     let two = Some(b"hello worldhello world".to_vec());
     let nothing = || Some(Vec::new());

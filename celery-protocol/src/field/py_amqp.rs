@@ -1,4 +1,4 @@
-//! A field as py-amqp reads it.
+//! Fields as py-amqp reads them.
 
 use jiff::Timestamp;
 
@@ -8,8 +8,8 @@ use crate::iso_time::IsoTime;
 use crate::text::Text;
 use crate::value::Value;
 
-/// As py-amqp reads a field: a string that is not UTF-8 (lone surrogates allowed) becomes `bytes`, a timestamp a
-/// `datetime` without offset.
+/// Reads a field as py-amqp does: a string that is not valid UTF-8 (lone surrogates are allowed) becomes `bytes`, a
+/// timestamp a `datetime` without offset.
 impl From<&FieldValue> for Value {
     fn from(field: &FieldValue) -> Value {
         match field {
@@ -24,7 +24,7 @@ impl From<&FieldValue> for Value {
             | FieldValue::I64(_) => Value::from(field.as_i64()),
             FieldValue::F32(number) => Value::Float((*number).into()),
             FieldValue::F64(number) => Value::Float(*number),
-            // A division there: no zeros are left at the end.
+            // py-amqp divides, so there are no trailing zeros.
             FieldValue::Decimal { scale, value } => {
                 let (mut value, mut scale) = (value.cast_signed(), *scale);
                 while scale > 0 && value % 10 == 0 {

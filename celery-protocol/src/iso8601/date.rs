@@ -5,10 +5,10 @@ use jiff::civil;
 use super::digits::{int, slice};
 use super::error::IsoError;
 
-/// Year, month, day; not checked.
+/// Year, month and day, not yet checked.
 pub(super) type Date = [i32; 3];
 
-/// `YYYY`, `YYYY-MM`, `YYYY-MM-DD`, `YYYYMMDD`; and how many bytes that took.
+/// Reads `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or `YYYYMMDD`. Also returns the number of bytes read.
 pub(super) fn common(bytes: &[u8]) -> Result<(Date, usize), IsoError> {
     if bytes.len() < 4 {
         return Err(IsoError::new("ISO string too short"));
@@ -43,7 +43,7 @@ pub(super) fn common(bytes: &[u8]) -> Result<(Date, usize), IsoError> {
     Ok(([year, month, int(slice(bytes, pos, pos + 2))?], pos + 2))
 }
 
-/// `YYYY-Www`, `YYYYWww`, `YYYY-Www-D`, `YYYYWwwD`, `YYYY-DDD`, `YYYYDDD`.
+/// Reads `YYYY-Www`, `YYYYWww`, `YYYY-Www-D`, `YYYYWwwD`, `YYYY-DDD` or `YYYYDDD`.
 pub(super) fn uncommon(bytes: &[u8]) -> Result<(Date, usize), IsoError> {
     if bytes.len() < 4 {
         return Err(IsoError::new("ISO string too short"));

@@ -1,9 +1,9 @@
-//! Bytes and numbers as Python cuts and reads them.
+//! Slices and numbers as Python reads them.
 
 use super::error::IsoError;
 use crate::literal::bytes_repr;
 
-/// Python's `int(bytes)`: blanks around it, a sign and single underscores inside are fine.
+/// Parses like Python's `int(bytes)`: blanks around the number, a sign and single underscores inside it are allowed.
 pub(super) fn int(bytes: &[u8]) -> Result<i32, IsoError> {
     let refused = || {
         IsoError::new(format!(

@@ -1,6 +1,6 @@
-//! Why a text is not a time.
+//! The reason why a text is not a time.
 
-/// Why a text is not a time; the message is Python's.
+/// The reason why a text is not a time. The message is Python's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct IsoError(String);

@@ -1,45 +1,46 @@
-//! Why a body is not the JSON that Celery reads.
+//! The reason why a body is not JSON that Celery accepts.
 
 use std::str::Utf8Error;
 
 use super::limits::{MAX_DEPTH, MAX_INT_DIGITS};
 use crate::literal::str_repr;
 
-/// Why a body cannot be decoded. The `Display` text says what is wrong and where, never what the body held.
+/// The reason why a body cannot be decoded. The `Display` text describes the mistake and its place, but never quotes
+/// the body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     /// The bytes are not UTF-8.
     #[error("not UTF-8: {reason} at byte {start}")]
     Utf8 {
-        /// The first byte that is wrong.
+        /// The first invalid byte.
         start: usize,
-        /// The byte after the last wrong one.
+        /// The byte after the last invalid one.
         end: usize,
-        /// Python's word for it.
+        /// Python's description.
         reason: &'static str,
     },
-    /// The text is not JSON; in Python's words.
+    /// The text is not JSON, in Python's words.
     #[error("{message}: line {line} column {column} (char {position})")]
     Syntax {
-        /// Such as `Expecting value`.
+        /// A text such as `Expecting value`.
         message: String,
-        /// From 1.
+        /// Counted from 1.
         line: usize,
-        /// From 1, in code points.
+        /// Counted from 1, in code points.
         column: usize,
-        /// From 0, in code points.
+        /// Counted from 0, in code points.
         position: usize,
     },
-    /// Deeper than [`MAX_DEPTH`].
+    /// The nesting is deeper than [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH} levels")]
     TooDeep,
-    /// An integer of more than [`MAX_INT_DIGITS`] digits.
+    /// An integer has more than [`MAX_INT_DIGITS`] digits.
     #[error("an integer of {digits} digits, more than the {MAX_INT_DIGITS} that Python reads")]
     IntTooLong {
-        /// How many it has.
+        /// Its number of digits.
         digits: usize,
     },
-    /// An object of `__type__` and `__value__` that kombu cannot convert.
+    /// An object with `__type__` and `__value__` that kombu cannot convert.
     #[error("{exception}: {text}")]
     Typed {
         /// The class of Python's exception.
@@ -79,8 +80,8 @@ impl JsonError {
         }
     }
 
-    /// The exception that Python raises, as `repr()` shows it; parts of the body are replaced by `...`, for they may be
-    /// secret.
+    /// Returns the exception that Python raises, as `repr()` shows it. Parts of the body are replaced by `...`, because
+    /// they may be secret.
     pub fn py_repr(&self) -> String {
         match self {
             JsonError::Utf8 { start, end, reason } => {

@@ -1,8 +1,8 @@
-//! Where reading ends.
+//! The limits of the reader.
 
-/// How deep arrays and objects may be nested. Python's limit are 1,000 nested calls, its worker's own included, so that it
-/// gives up a little earlier; such a body is undecodable there too.
+/// The maximum depth of nested arrays and objects. Python's limit is 1,000 nested calls, including those of the worker
+/// itself, so it gives up a little earlier; such a body is undecodable there too.
 pub const MAX_DEPTH: usize = 1000;
 
-/// Python's limit to the digits of an integer (`sys.get_int_max_str_digits()`).
+/// Python's limit on the digits of an integer (`sys.get_int_max_str_digits()`).
 pub const MAX_INT_DIGITS: usize = 4300;

@@ -10,14 +10,14 @@ use crate::value::Value;
 
 pub(super) struct Reader<'a> {
     scanner: Scanner<'a>,
-    /// Whether objects of `__type__` and `__value__` are converted.
+    /// Whether objects with `__type__` and `__value__` are converted.
     typed: bool,
 }
 
-/// A container that is not over yet.
+/// A container whose end has not been read yet.
 enum Open {
     Array(Vec<Value>),
-    /// With the key that the next value belongs to.
+    /// The members so far, and the key of the next value.
     Object(Vec<(Text, Value)>, Text),
 }
 
@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One that leaves objects of `__type__` and `__value__` alone.
+    /// Creates a reader that does not convert objects with `__type__` and `__value__`.
     pub(super) fn untyped(text: &'a str) -> Reader<'a> {
         Reader {
             typed: false,
@@ -52,7 +52,8 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A value with all that is in it. Containers wait on a stack of our own, so that no body can exhaust the thread's.
+    /// Reads a value with everything in it. Open containers are kept on an explicit stack, so that no body can exhaust
+    /// the thread's.
     fn value(&mut self) -> Result<Value, JsonError> {
         let mut open: Vec<Open> = Vec::new();
         loop {
@@ -104,7 +105,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// After the opening bracket; whether the array is empty and over.
+    /// Reads the opening bracket. Returns whether the array is empty and thus complete.
     fn enter_array(&mut self, depth: usize) -> Result<bool, JsonError> {
         self.enter(depth)?;
         let empty = self.scanner.peek() == Some(b']');
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
         Ok(empty)
     }
 
-    /// After the opening brace: the first key, or nothing if the object is empty and over.
+    /// Reads the opening brace. Returns the first key, or nothing if the object is empty and thus complete.
     fn enter_object(&mut self, depth: usize) -> Result<Option<Text>, JsonError> {
         self.enter(depth)?;
         if self.scanner.peek() == Some(b'}') {
@@ -141,7 +142,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A key up to its value.
+    /// Reads a key and everything up to its value.
     fn key(&mut self) -> Result<Text, JsonError> {
         if self.scanner.peek() != Some(b'"') {
             return self

@@ -1,11 +1,11 @@
-//! One token after the other: the words, numbers and texts of `Modules/_json.c`.
+//! The tokens: the words, numbers and strings of `Modules/_json.c`.
 
 use super::error::JsonError;
 use super::limits::MAX_INT_DIGITS;
 use crate::text::Text;
 use crate::value::{BigInt, Value};
 
-/// A text and how far it has been read.
+/// A text and the position up to which it has been read.
 pub(super) struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -25,17 +25,17 @@ impl<'a> Scanner<'a> {
         self.text.starts_with(first)
     }
 
-    /// An error at this byte of the text.
+    /// Returns an error at this byte of the text.
     pub(super) fn error<T>(&self, message: impl Into<String>, at: usize) -> Result<T, JsonError> {
         Err(JsonError::syntax(message, self.text, at))
     }
 
-    /// An error at the next byte.
+    /// Returns an error at the next byte.
     pub(super) fn error_here<T>(&self, message: &str) -> Result<T, JsonError> {
         self.error(message, self.pos)
     }
 
-    /// The next byte; none at the end.
+    /// Returns the next byte, or `None` at the end.
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.pos).copied()
     }
@@ -50,7 +50,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A value that is not a container.
+    /// Reads a value that is not a container.
     pub(super) fn scalar(&mut self) -> Result<Value, JsonError> {
         match self.peek() {
             Some(b'"') => self.string().map(Value::Text),
@@ -75,7 +75,7 @@ impl<'a> Scanner<'a> {
         there
     }
 
-    /// Over one character and the white space after it.
+    /// Skips one character and the white space after it.
     pub(super) fn skip_separator(&mut self) {
         self.pos += 1;
         self.skip_white_space();
@@ -119,7 +119,7 @@ impl<'a> Scanner<'a> {
         Ok(BigInt::parse(number).unwrap_or(Value::None))
     }
 
-    /// A text, from its opening quote to behind the closing one.
+    /// Reads a string from its opening quote to its closing one.
     pub(super) fn string(&mut self) -> Result<Text, JsonError> {
         let quote = self.pos;
         self.pos += 1;
@@ -153,7 +153,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The code point of what follows a backslash.
+    /// Reads the rest of an escape after its backslash. Returns the code point.
     fn escape(&mut self, quote: usize) -> Result<u32, JsonError> {
         let Some(letter) = self.peek() else {
             return self.error("Unterminated string starting at", quote);
@@ -184,7 +184,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Four hexadecimal digits; Python wants one character more behind them, be it the closing quote.
+    /// Reads four hexadecimal digits. Python requires one more character behind them, even if it is the closing quote.
     fn hex4(&self, at: usize) -> Option<u32> {
         self.bytes.get(at + 4)?;
         let digits = self.text.get(at..at + 4)?;

@@ -1,4 +1,4 @@
-//! kombu's typed values: objects of exactly `__type__` and `__value__` (`kombu/utils/json.py: object_hook`).
+//! kombu's typed values: objects with exactly `__type__` and `__value__` (`kombu/utils/json.py: object_hook`).
 
 use super::error::JsonError;
 use super::typed_uuid::uuid;
@@ -63,7 +63,7 @@ fn iso(
     read(&text.to_string_lossy()).map_err(|_| JsonError::typed("ValueError", "Invalid isoformat string: ..."))
 }
 
-/// `Decimal(value)`.
+/// Python's `Decimal(value)`.
 fn decimal(value: &Value) -> Result<Value, JsonError> {
     let text = match value {
         Value::Text(text) => text.as_str().and_then(decimal::canonical),
@@ -108,7 +108,7 @@ fn bytes(value: &Value) -> Result<Value, JsonError> {
     encoded(value).map(|text| Value::Bytes(text.as_bytes().to_vec()))
 }
 
-/// `base64.b64decode()`, which skips what is no base64 letter (`Modules/binascii.c`).
+/// Python's `base64.b64decode()`, which skips bytes that are not in the base64 alphabet (`Modules/binascii.c`).
 fn base64(value: &Value) -> Result<Value, JsonError> {
     let mut bytes = Vec::new();
     let (mut quad, mut left, mut pads) = (0_u8, 0_u8, 0_u8);

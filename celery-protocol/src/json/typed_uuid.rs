@@ -1,4 +1,4 @@
-//! `uuid.UUID(**value)` of CPython 3.11, in its order of checks (`Lib/uuid.py: UUID.__init__`).
+//! `uuid.UUID(**value)` of CPython 3.11, with its order of checks (`Lib/uuid.py: UUID.__init__`).
 
 use uuid::Uuid;
 
@@ -6,10 +6,10 @@ use super::error::JsonError;
 use crate::dict::Dict;
 use crate::value::Value;
 
-/// The keyword arguments that tell the number; exactly one of them is given.
+/// The keyword arguments that give the number; exactly one of them is needed.
 const SOURCES: [&str; 5] = ["hex", "bytes", "bytes_le", "fields", "int"];
 
-/// How many bits each of the six fields has, and the article that goes with the number.
+/// The number of bits of each of the six fields, and the article for that number in the error text.
 const FIELDS: [(u32, &str); 6] = [(32, "a"), (16, "a"), (16, "a"), (8, "an"), (8, "an"), (48, "a")];
 
 pub(super) fn uuid(value: &Value) -> Result<Uuid, JsonError> {
@@ -65,7 +65,7 @@ fn of_hex(value: &Value) -> Result<u128, JsonError> {
     int_16(&hex).ok_or_else(|| value_error("invalid literal for int() with base 16: '...'"))
 }
 
-/// Python's `int(text, 16)` of at most 32 digits: blanks around it, a sign, `0x` and single underscores are fine.
+/// Python's `int(text, 16)` for at most 32 digits: blanks around it, a sign, `0x` and single underscores are allowed.
 fn int_16(text: &str) -> Option<u128> {
     let text = text.trim();
     let text = text.strip_prefix('+').unwrap_or(text);
@@ -111,13 +111,13 @@ fn of_fields(value: &Value) -> Result<u128, JsonError> {
     Ok(number)
 }
 
-/// An integer from 0 that has at most so many bits.
+/// Returns a nonnegative integer with at most `bits` bits.
 fn in_range(value: &Value, bits: u32, message: &str) -> Result<u128, JsonError> {
     let number = match value {
         Value::Bool(truth) => Some(u128::from(*truth)),
         Value::Int(number) => u128::try_from(*number).ok(),
         Value::BigInt(number) => number.as_str().parse().ok(),
-        // Python fails over it, too: here, or as soon as the UUID is shown.
+        // Python fails, too: here, or as soon as the UUID is shown.
         Value::Float(_) => return Err(type_error("%x format: an integer is required, not float")),
         other => return Err(not_comparable(other.type_name())),
     };
@@ -126,7 +126,7 @@ fn in_range(value: &Value, bits: u32, message: &str) -> Result<u128, JsonError> 
         .ok_or_else(|| value_error(message))
 }
 
-/// The number with the bits of the version that `version` asks for, and of RFC 4122's variant.
+/// Sets the bits of the version in `version`, and those of RFC 4122's variant.
 fn versioned(number: u128, arguments: &Dict) -> Result<u128, JsonError> {
     let Some(version) = arguments.get("version").filter(|version| !version.is_none()) else {
         return Ok(number);

@@ -17,7 +17,7 @@ pub(super) fn value(value: &Value, out: &mut String) {
     }
 }
 
-/// Apart from [`value`], whose frames nest.
+/// Writes a scalar. Separate from [`value`] to keep its frames small, because they nest.
 fn scalar(value: &Value, out: &mut String) {
     match value {
         Value::Bool(true) => out.push_str("true"),

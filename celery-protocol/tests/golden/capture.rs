@@ -9,7 +9,7 @@ use celery_protocol::{Dict, FieldTable, FieldValue, Message, Properties, Value, 
 
 /// A captured message.
 pub(crate) struct Capture {
-    /// The file, and the number of the message if there are several.
+    /// The file name, and the number of the message if there are several.
     pub(crate) name: String,
     pub(crate) file: String,
     pub(crate) exchange: String,
@@ -20,7 +20,7 @@ fn directory() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/celery"))
 }
 
-/// The names of all JSON files there, without the ending.
+/// Returns the names of all JSON files of that folder, without the extension.
 pub(crate) fn files() -> BTreeSet<String> {
     let entries = std::fs::read_dir(directory()).expect("the golden files are there");
     let names = entries.map(|entry| entry.expect("readable").file_name().into_string().expect("ASCII"));
@@ -46,7 +46,7 @@ pub(crate) fn cases(file: &str) -> Vec<Value> {
         .to_vec()
 }
 
-/// The messages of a file; none if the case failed at the sender.
+/// Returns the messages of a file; none if the case failed at the sender.
 pub(crate) fn captures(file: &str) -> Vec<Capture> {
     let dict = read(file);
     if dict.get("error").is_some() {
@@ -76,7 +76,7 @@ pub(crate) fn text(dict: &Dict, key: &str) -> Option<String> {
     dict.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// `properties`, `headers` with or without `header_types`, and the body in one of its three forms.
+/// Reads `properties`, `headers` with or without `header_types`, and the body in one of its three forms.
 pub(crate) fn captured_message(capture: &Dict) -> Message {
     let properties = capture
         .get("properties")
@@ -143,7 +143,7 @@ fn table(values: &Dict, types: Option<&Dict>) -> FieldTable {
     names.map(|(key, value)| (key, field(value, kind(key)))).collect()
 }
 
-/// A header by its wire letter; where the capture has none, by the type py-amqp gives it.
+/// Reads a header by its wire letter; if the capture has none, by the type that py-amqp gives it.
 pub(crate) fn field(value: &Value, kind: Option<&Value>) -> FieldValue {
     let letter = match kind {
         Some(Value::Text(letter)) => Some(letter.as_str().expect("a letter")),

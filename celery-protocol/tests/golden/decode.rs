@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::capture::{self, Capture, captures};
 
-/// How the names of the files begin that hold task messages or what they are made of. The others are about what a worker
-/// does, and read by its tests.
+/// The prefixes of files that contain task messages or their parts. The other files record the behaviour of a worker
+/// and are read by its tests.
 const PREFIXES: [&str; 6] = [
     "behaviour-malformed-",
     "canvas-",
@@ -21,7 +21,7 @@ const PREFIXES: [&str; 6] = [
     "task-",
 ];
 
-/// Files of these that hold no task message, and what reads them instead.
+/// Files with these prefixes that contain no task message, and what reads them instead.
 const OTHERS: [(&str, &str); 12] = [
     ("behaviour-malformed-messages", "malformed.rs"),
     ("observed-iso8601", "observed.rs"),
@@ -32,15 +32,15 @@ const OTHERS: [(&str, &str); 12] = [
     ("reference-iso8601", "reference.rs"),
     ("reference-saferepr", "reference.rs"),
     ("reference-truncate", "reference.rs"),
-    ("reference-matcher", "remote control: no part of this crate"),
-    ("reference-rate", "rate limits: no part of this crate"),
+    ("reference-matcher", "remote control: not part of this crate"),
+    ("reference-rate", "rate limits: not part of this crate"),
     (
         "task-v2-set-error-error",
         "the sender fails: a Value cannot be a set",
     ),
 ];
 
-/// The files of task messages; each holds one message at least.
+/// Returns the files of task messages; each contains at least one message.
 pub(crate) fn task_files() -> BTreeSet<String> {
     let mut files = capture::files();
     files.retain(|file| PREFIXES.iter().any(|prefix| file.starts_with(prefix)));
@@ -55,7 +55,7 @@ fn every_capture_decodes_to_what_was_sent() {
     let (mut tasks, mut events, mut refused, mut undecodable) = (0, 0, 0, 0);
     for file in task_files() {
         let captures = captures(&file);
-        assert!(!captures.is_empty(), "{file} holds no message");
+        assert!(!captures.is_empty(), "{file} contains no message");
         for capture in captures {
             let name = &capture.name;
             if capture.exchange == "celeryev" {
@@ -66,7 +66,7 @@ fn every_capture_decodes_to_what_was_sent() {
                 );
                 events += 1;
             } else if file == "task-v2-user-type-dict" {
-                // kombu cannot read what kombu wrote.
+                // kombu cannot read its own output here.
                 let error = Incoming::identify(capture.message)
                     .expect(name)
                     .decode()
@@ -220,7 +220,7 @@ fn check_protocol_2(capture: &Capture, task: &TaskMessage) {
         (given(hard), given(soft)),
         "{name}"
     );
-    // What was decoded, written again, is the captured text.
+    // The decoded parts, encoded again, are the captured text.
     let signatures = |list: &Option<Vec<Signature>>| {
         list.clone().map_or(Value::None, |list| {
             Value::List(list.into_iter().map(Value::from).collect())
@@ -236,7 +236,7 @@ fn check_protocol_2(capture: &Capture, task: &TaskMessage) {
     assert_eq!(json::to_json(&body), body_text(capture), "{name}");
 }
 
-/// The JSON text of the body; for compressed captures that of the same call without compression.
+/// Returns the JSON text of the body; for compressed captures, that of the same call without compression.
 pub(crate) fn body_text(capture: &Capture) -> String {
     let capture = if capture.file.starts_with("task-v2-compression-") {
         &captures("task-v2-delay")[0]
@@ -367,7 +367,7 @@ fn as_big(value: &Value) -> Option<&BigInt> {
 }
 
 #[test]
-fn what_the_public_api_sends() {
+fn the_message_of_the_public_api() {
     let task = only("task-v2-delay");
     let args = vec![
         Value::Uuid(station()),

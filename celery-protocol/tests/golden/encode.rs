@@ -1,6 +1,6 @@
-//! What we send for a call is what Python sent for it, field by field and byte by byte.
+//! Compares our message for a call with Python's, field by field and byte by byte.
 //!
-//! Ids, times and the origin of a capture are checked for their form and then given to our call.
+//! Ids, times and the origin of a capture are checked for their form and then passed to our call.
 
 use celery_protocol::saferepr::saferepr;
 use celery_protocol::{
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::capture::{Capture, captures};
 use crate::decode::{body_text, decode, task_files};
 
-/// Captures whose sender gave `argsrepr` or `kwargsrepr`, or whose arguments were of types that the body does not show.
+/// Captures whose sender set `argsrepr` or `kwargsrepr`, or whose arguments had types that the body does not show.
 const OWN_REPR: [(&str, &str); 4] = [
     (
         "canvas-chain-immutable",
@@ -22,11 +22,11 @@ const OWN_REPR: [(&str, &str); 4] = [
     ("task-v2-argsrepr-types", "tuples among the arguments"),
     (
         "task-v2-typed-values",
-        "a tuple, keys that are no text, an object with __json__",
+        "a tuple, keys that are not strings, an object with __json__",
     ),
 ];
 
-/// Captures that are not our way to send a task.
+/// Captures that this crate does not send in that form.
 const NOT_SENT: [(&str, &str); 11] = [
     (
         "deliver-quorum-delayed",
@@ -81,7 +81,7 @@ fn shown(capture: &Capture, name: &str) -> Text {
     }
 }
 
-/// The form of what differs from run to run.
+/// Checks the form of the values that differ from run to run.
 fn check_volatile(capture: &Capture) {
     let name = &capture.name;
     let properties = &capture.message.properties;
@@ -137,7 +137,7 @@ const PROTOCOL_HEADERS: [&str; 20] = [
     "compression",
 ];
 
-/// The call that a capture is of, as far as the message tells.
+/// Returns the call that led to a capture, as far as the message shows it.
 fn call_of(capture: &Capture, task: &TaskMessage) -> TaskCall {
     let properties = &capture.message.properties;
     let text = |key: &str| {
@@ -211,7 +211,7 @@ fn sender(capture: &Capture) -> Sender {
     }
 }
 
-/// The first difference: properties, then headers with order and types, then the body.
+/// Returns the first difference: properties, then headers with order and types, then the body.
 fn compare(capture: &Capture, ours: &Message) -> Result<(), String> {
     let python = &capture.message;
     let without_headers = |message: &Message| {
@@ -279,7 +279,7 @@ fn authorize(call: TaskCall) -> TaskCall {
     }
 }
 
-/// Holds a call against a capture; `make` gets a plain call with the capture's id and sender, and the capture.
+/// Compares a call with a capture. `make` gets a plain call with the capture's id and sender, and the capture.
 fn same(file: &str, make: impl Fn(TaskCall, &Capture) -> TaskCall) {
     let captures = captures(file);
     let capture = captures.first().expect(file);
@@ -297,7 +297,7 @@ fn same(file: &str, make: impl Fn(TaskCall, &Capture) -> TaskCall) {
     assert_eq!(compare(capture, &make(plain, capture).encode()), Ok(()), "{file}");
 }
 
-/// When the capture was made: its `eta` or `expires`, less what the caller asked for.
+/// Returns the time of the capture: its `eta` or `expires`, less the caller's delay.
 fn sent_at(capture: &Capture, header: &str, milliseconds: i64) -> Timestamp {
     let text = capture
         .message

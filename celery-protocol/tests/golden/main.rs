@@ -1,6 +1,6 @@
-//! Messages captured from real Celery programs, and tables of reference values, held against this crate.
+//! Compares this crate with messages captured from real Celery programs, and with tables of reference values.
 //!
-//! The files lie in `tests/golden/celery` of the workspace; `INDEX.md` there says what each of them is.
+//! The files are in `tests/golden/celery` of the workspace; `INDEX.md` there describes each of them.
 
 mod capture;
 mod decode;

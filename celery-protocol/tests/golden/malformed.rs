@@ -1,6 +1,6 @@
 //! The raw messages of `behaviour-malformed-messages`: the broker action and the first log line of a Celery 5.7 worker.
 //!
-//! A message that ended the Python worker must be refused as poison. Where Celery runs the task, it must decode, and to
+//! A message that ended the Python worker must be refused as poison. A message whose task Celery runs must decode, with
 //! the arguments that the task echoed.
 
 use celery_protocol::saferepr::saferepr;
@@ -8,14 +8,14 @@ use celery_protocol::{DecodeError, Incoming, Level, Message, Refusal, TaskMessag
 
 use crate::capture::{captured_message, cases, text};
 
-/// What becomes of a message before a task is called.
+/// The outcome for a message before a task is called.
 enum Verdict {
     Refused(DecodeError),
     Unregistered(String),
     Runs(Box<TaskMessage>),
 }
 
-/// As `behaviour-malformed-messages` ran: a worker with two tasks.
+/// Receives a message like the worker of `behaviour-malformed-messages`, which had two tasks.
 fn receive(message: Message) -> Verdict {
     let incoming = match Incoming::identify(message) {
         Ok(incoming) => incoming,
@@ -43,7 +43,7 @@ fn bad_messages_end_as_in_python() {
         let message = captured_message(case.get("message").and_then(Value::as_dict).expect("a message"));
         let actions: Vec<&str> = list(case.get("broker_action"));
         let lines: Vec<&str> = list(case.get("log_first_lines"));
-        // Mingling with a neighbour has nothing to do with the message.
+        // Lines on the sync with a neighbour are not about the message.
         let lines: Vec<&str> = lines
             .into_iter()
             .filter(|line| !line.contains(": sync with "))
@@ -150,14 +150,14 @@ fn check_run(name: &str, task: &TaskMessage, lines: &[&str]) {
     }
 }
 
-/// A text as Python's log shows it: a surrogate is escaped, and the backslash of that too.
+/// Returns a text as Python's log shows it: a surrogate is escaped, and so is the backslash of that escape.
 fn logged(text: &Text) -> String {
     let shown =
         |code_point| char::from_u32(code_point).map_or(format!("\\\\u{code_point:04x}"), String::from);
     text.code_points().map(shown).collect()
 }
 
-/// The tuple that Python makes of them for the call.
+/// Returns the tuple that Python makes of the arguments for the call.
 fn called_with(args: &Value) -> Value {
     match args {
         Value::List(items) | Value::Tuple(items) => Value::Tuple(items.clone()),
@@ -171,7 +171,8 @@ fn called_with(args: &Value) -> Value {
     }
 }
 
-/// Python's line with `...` for what we keep out of the log: the arguments' representations and parts of the body.
+/// Returns Python's line with `...` for the parts that we keep out of the log: the arguments' representations and parts
+/// of the body.
 fn without_secrets(line: &str) -> String {
     let mut line = line
         .replace("'argsrepr': '()'", "'argsrepr': '...'")

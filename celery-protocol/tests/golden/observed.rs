@@ -1,4 +1,4 @@
-//! What kombu and Celery did with inputs beyond the captured ones, recorded by calling them.
+//! The behaviour of kombu and Celery for inputs beyond the captured ones, recorded by calling them.
 
 use celery_protocol::saferepr::saferepr;
 use celery_protocol::{
@@ -35,7 +35,7 @@ fn kombu_json() {
                 read += 1;
             }
             (Err(error), Some(python)) => {
-                // Where the text would hold parts of the body, the class of the exception is recorded.
+                // If the text would contain parts of the body, only the class of the exception is recorded.
                 let ours = error.py_repr();
                 let class = ours.split('(').next().expect("a class");
                 assert_eq!(

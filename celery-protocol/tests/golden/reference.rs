@@ -1,4 +1,4 @@
-//! Tables of what Python's own functions return.
+//! Tables of the return values of Python's own functions.
 
 use celery_protocol::{Text, Value, float, iso8601, json, saferepr};
 
@@ -40,7 +40,7 @@ fn iso_8601() {
                 let python = refusal.get("error").and_then(Value::as_str).expect("an error");
                 assert_eq!(format!("ValueError: {error}"), python, "{}", str(text));
             }
-            // Python takes the empty text for no time, before the parser sees it.
+            // Python treats the empty text as no time, before the parser sees it.
             [text, Value::None, Value::None] => assert_eq!(str(text), ""),
             [text, parsed, aware] => {
                 let time = iso8601::parse(str(text)).unwrap_or_else(|error| panic!("{}: {error}", str(text)));

@@ -11,7 +11,7 @@ use crate::enqueued;
 use crate::recorder::{Running, TIMEOUT};
 use crate::requests::complete;
 
-/// What a request leads to: the answers on its connection, and the arguments of what is enqueued.
+/// The outcome of a request: the answers on its connection, and the arguments of the enqueued tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) answers: Vec<Answer>,
@@ -48,7 +48,7 @@ async fn every_recorded_request() {
     assert!(listed.is_empty(), "no such cases: {listed:?}");
 }
 
-/// Rows that are messages, or outages and bodies that other tests play.
+/// Handles rows that are messages, and those that other tests cover: outages and large bodies.
 async fn without_request(books: &mut Books, service: &Running, rows: &[Json], row: &Json) {
     let case = text(row, "case");
     let confirmed = adr(
@@ -103,7 +103,7 @@ async fn ask(service: &Running, case: &str, request: &[u8]) -> Outcome {
     }
 }
 
-/// As recorded, the expiry (checked in [`ask`]) left out.
+/// Returns the recorded outcome without the expiry, which [`ask`] checks.
 fn recorded_outcome(row: &Json) -> Outcome {
     let case = row["case"].as_str().unwrap();
     let answers = match row["status"].as_u64() {
@@ -116,7 +116,7 @@ fn recorded_outcome(row: &Json) -> Outcome {
             Json::String(shortened) => recorded_in_short(case, shortened),
             full => {
                 let mut args = full["args"].clone();
-                // Only texts are enqueued here; as a text it does for the comparison.
+                // Only strings are enqueued here; the text of the value is enough for the comparison.
                 if !args[2].is_string() {
                     args[2] = args[2].to_string().into();
                 }

@@ -1,4 +1,4 @@
-//! Where our answers differ from the recorded ones, case by case.
+//! The cases in which our answers differ from the recorded ones.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use harness::{Decision, adr, recorded};
 
 use crate::corpus::Outcome;
 
-/// Why an answer, or what is enqueued, differs from the recording.
+/// The reason why an answer, or an enqueued task, differs from the recording.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Deviation {
     /// Errors are JSON; status and `Allow` are Python's.
     ErrorInJson,
-    /// A body that is not JSON: 400 as in Python (which says 500 to deep nesting), in JSON, saying what is wrong.
+    /// A body that is not JSON: 400 as in Python (500 for deep nesting), with the mistake in JSON.
     NotJson,
-    /// JSON that is no object: 400, not 500.
+    /// JSON that is not an object: 400, not 500.
     NotAnObject,
-    /// A `callback_url` that is no text: 400, not accepted and lost.
+    /// A `callback_url` that is not a string: 400, not accepted and lost.
     NotAString,
     /// HEAD enqueues nothing.
     Head,
@@ -26,9 +26,9 @@ pub(crate) enum Deviation {
     BodyTooLarge,
     /// Raw UTF-8 in path and query is UTF-8, not Latin-1.
     RawUtf8,
-    /// Too many or too long header lines: 431 as in Python, another body.
+    /// Too many or too long header lines: 431 as in Python, with another body.
     Headers,
-    /// The HTTP server refuses what no URL may hold, or no HTTP request is: 400.
+    /// A request that is malformed for the HTTP server: 400.
     Malformed,
     /// A connection stays open for the next request.
     KeptAlive,
@@ -38,9 +38,12 @@ impl Deviation {
     pub(crate) fn decision(self) -> Decision {
         match self {
             Self::ErrorInJson => adr(19, "errors are JSON"),
-            Self::NotJson => adr(19, "a body that is no JSON: 400 in JSON, saying what is wrong"),
-            Self::NotAnObject => adr(19, "JSON that is no object: 400, not 500"),
-            Self::NotAString => adr(19, "a callback_url that is no text: 400, not accepted and lost"),
+            Self::NotJson => adr(19, "a body that is not JSON: 400, with the mistake in JSON"),
+            Self::NotAnObject => adr(19, "JSON that is not an object: 400, not 500"),
+            Self::NotAString => adr(
+                19,
+                "a callback_url that is not a string: 400, not accepted and lost",
+            ),
             Self::Head => adr(20, "HEAD enqueues nothing"),
             Self::TooLong => adr(22, "a token or URL over 16 KiB: 414"),
             Self::BodyTooLarge => adr(22, "a body over 64 KiB: 413"),
@@ -49,13 +52,13 @@ impl Deviation {
                 22,
                 "too many or too long headers: 431 as in Python, without its page",
             ),
-            Self::Malformed => adr(36, "what is no HTTP is refused with 400"),
+            Self::Malformed => adr(36, "malformed HTTP is refused with 400"),
             Self::KeptAlive => adr(36, "a connection stays open for the next request"),
         }
     }
 }
 
-/// The deviating cases. A case that is not here is answered to the byte.
+/// The deviating cases. All others are answered byte for byte as recorded.
 const DEVIATIONS: &[(Deviation, &[&str])] = &[
     (Deviation::ErrorInJson, ERROR_IN_JSON),
     (Deviation::NotAnObject, NOT_AN_OBJECT),
@@ -128,7 +131,7 @@ const ERROR_IN_JSON: &[&str] = &[
     "method-PROPFIND-no-callback",
 ];
 
-/// With what our answer says.
+/// Cases with the error text of our answer.
 const NOT_JSON: &[(&str, &str)] = &[
     ("body-json-empty", "Expecting value: line 1 column 1 (char 0)"),
     (
@@ -151,8 +154,8 @@ const NOT_JSON: &[(&str, &str)] = &[
         "body-json-trailing-garbage",
         "Extra data: line 1 column 43 (char 42)",
     ),
-    ("body-json-invalid-utf8", "its bytes are no UTF-8"),
-    ("body-json-latin1", "its bytes are no UTF-8"),
+    ("body-json-invalid-utf8", "its bytes are not valid UTF-8"),
+    ("body-json-latin1", "its bytes are not valid UTF-8"),
     (
         "body-json-bigint",
         "an integer of 5000 digits, more than the 4300 that Python reads",
@@ -178,7 +181,7 @@ const NOT_JSON: &[(&str, &str)] = &[
         "body-json-length-short",
         "Unterminated string starting at: line 1 column 2 (char 1)",
     ),
-    ("body-json-gzip", "its bytes are no UTF-8"),
+    ("body-json-gzip", "its bytes are not valid UTF-8"),
     ("body-json-deep", "nested deeper than 1000 levels"),
 ];
 
@@ -215,8 +218,8 @@ const TOO_LONG: &[&str] = &[
     "query-100k",
 ];
 
-/// Python accepts path-relative, token-lt, query-latin1-raw-byte, proto-http09 and proto-header-no-colon, and refuses the
-/// others, with a page.
+/// Python accepts path-relative, token-lt, query-latin1-raw-byte, proto-http09 and proto-header-no-colon; it refuses
+/// the others with an HTML page.
 const MALFORMED: &[&str] = &[
     "path-relative",
     "path-empty-target",
@@ -233,13 +236,13 @@ const MALFORMED: &[&str] = &[
     "proto-header-no-colon",
 ];
 
-/// Every deviating case.
+/// Returns every deviating case.
 pub(crate) fn cases() -> BTreeSet<&'static str> {
     let listed = DEVIATIONS.iter().flat_map(|(_, cases)| *cases).copied();
     listed.chain(NOT_JSON.iter().map(|(case, _)| *case)).collect()
 }
 
-/// Why a case deviates, if it does.
+/// Returns why a case deviates, if it does.
 pub(crate) fn deviation(case: &str) -> Option<Deviation> {
     if NOT_JSON.iter().any(|(of, _)| *of == case) {
         return Some(Deviation::NotJson);
@@ -248,7 +251,7 @@ pub(crate) fn deviation(case: &str) -> Option<Deviation> {
     listed.map(|(deviation, _)| *deviation)
 }
 
-/// Turns what was recorded into what we answer.
+/// Turns the recorded outcome into ours.
 pub(crate) fn deviate(deviation: Deviation, case: &str, expected: &mut Outcome) {
     let Outcome { answers, enqueued } = expected;
     let answer = answers.first().cloned().unwrap_or_else(|| recorded::refusal(400));
@@ -265,14 +268,14 @@ pub(crate) fn deviate(deviation: Deviation, case: &str, expected: &mut Outcome) 
             *answers = vec![answer.with_json_error(message)];
         }
         Deviation::NotJson => {
-            let said = NOT_JSON.iter().find(|(of, _)| *of == case).unwrap().1;
-            *answers = error(400, &format!("The request body is not JSON: {said}"));
+            let message = NOT_JSON.iter().find(|(of, _)| *of == case).unwrap().1;
+            *answers = error(400, &format!("The request body is not JSON: {message}"));
         }
         Deviation::NotAnObject => {
             *answers = error(
                 400,
                 &format!(
-                    "The JSON body must be an object that has callback_url, not {}",
+                    "The JSON body must be an object with callback_url, not {}",
                     kind(case)
                 ),
             );
@@ -318,7 +321,7 @@ pub(crate) fn deviate(deviation: Deviation, case: &str, expected: &mut Outcome) 
     }
 }
 
-/// What JSON calls the value of a case.
+/// Returns JSON's name for the type of a case's value, with its article.
 fn kind(case: &str) -> &'static str {
     match case.trim_start_matches("body-json-").trim_start_matches("value-") {
         "string" => "a string",

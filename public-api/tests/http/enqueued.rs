@@ -1,4 +1,4 @@
-//! The messages themselves, against those that the Python service sent.
+//! The messages themselves, compared with those that the Python service sent.
 
 use celery_protocol::{FieldValue, Message};
 use harness::recorded::text;
@@ -8,10 +8,10 @@ use uuid::Uuid;
 use crate::recorder::Running;
 use crate::requests::complete;
 
-/// What the name of a row with a message begins with; the name of its request follows.
+/// The prefix of a row with a message; the name of its request follows.
 pub(crate) const RECORDED: &str = "enqueued-message:";
 
-/// A recorded message and ours for the same request, alike where they may not differ.
+/// Returns a recorded message and ours for the same request; parts that may differ are masked.
 pub(crate) async fn compared(service: &Running, rows: &[Json], row: &Json) -> (String, String) {
     let of_request = text(row, "case").trim_start_matches(RECORDED);
     let request = rows.iter().find(|row| row["case"] == of_request).unwrap();
@@ -25,7 +25,7 @@ pub(crate) async fn compared(service: &Running, rows: &[Json], row: &Json) -> (S
     )
 }
 
-/// A message in the columns of the recording.
+/// Returns a message in the columns of the recording.
 fn shown(message: &Message) -> Json {
     let properties = &message.properties;
     let headers = properties
@@ -60,7 +60,7 @@ fn field(value: &FieldValue) -> Json {
     }
 }
 
-/// Checks what differs from run to run, and masks it. Where the message goes is the producer's.
+/// Checks the values that differ from run to run, and masks them. Removes the destination, which the producer sets.
 fn masked(mut message: Json) -> Json {
     let columns = message.as_object_mut().unwrap();
     for of_the_producer in ["case", "exchange", "routing_key"] {

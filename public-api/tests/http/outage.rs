@@ -1,11 +1,11 @@
-//! The queue away, and bodies that nobody wants.
+//! An unavailable queue, and bodies that are too large.
 
 use harness::recorded::{self, STATION};
 
 use crate::recorder::Running;
 
 #[tokio::test]
-async fn a_queue_that_is_away_is_a_503_that_says_when_to_come_back() {
+async fn an_unavailable_queue_is_a_503_with_retry_after() {
     let service = Running::start().await;
     service.queue.go_away();
     for method in ["GET", "POST", "HEAD"] {
@@ -13,7 +13,7 @@ async fn a_queue_that_is_away_is_a_503_that_says_when_to_come_back() {
             "{method} /station/{STATION}/driver/t/authorize?callback_url=u HTTP/1.1\r\n\
              Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
         );
-        let error = serde_json::json!({ "error": "The request could not be enqueued, try again" });
+        let error = serde_json::json!({ "error": "The request could not be enqueued; try again" });
         let mut expected = recorded::refusal(503).with_json(Some(503), &error);
         expected.retry_after = Some("1".to_owned());
         if method == "HEAD" {
@@ -24,7 +24,7 @@ async fn a_queue_that_is_away_is_a_503_that_says_when_to_come_back() {
     assert_eq!(service.queue.take(), Vec::new());
 }
 
-/// Rows "API body of 10 MB" and "API body of 50 MB": Python takes them; refused before the body is sent.
+/// Rows "API body of 10 MB" and "API body of 50 MB": Python accepts them; we refuse them before the body is sent.
 #[tokio::test]
 async fn a_large_body_is_refused_unread() {
     let service = Running::start().await;

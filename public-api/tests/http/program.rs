@@ -1,4 +1,4 @@
-//! The program as its operator meets it, without a broker.
+//! The program as its operator sees it, without a broker.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// For what comes sooner or later, also on a busy machine.
+/// The time limit for everything that must happen eventually, even on a busy machine.
 const BOUND: Duration = Duration::from_mins(1);
 
-/// Three seconds are promised. What nobody refuses is given up after thirty, in other words, so this tells the two apart on
-/// the busiest machine.
+/// Three seconds are promised. A request that nobody refuses ends after thirty, with another text, so this bound
+/// distinguishes the two even on the busiest machine.
 const REFUSAL_BOUND: Duration = Duration::from_secs(20);
 
 fn start(arguments: &[&str], env: &[(&str, String)]) -> Process {
@@ -27,7 +27,7 @@ async fn end(program: &Process) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn every_bad_variable_is_said_before_anything_connects() {
+async fn every_bad_variable_is_listed_before_anything_connects() {
     let program = start(
         &[],
         &[
@@ -52,7 +52,7 @@ async fn every_bad_variable_is_said_before_anything_connects() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_said_in_one_sentence() {
+async fn a_taken_port_is_reported_in_one_sentence() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let (code, said) = end(&start(&[], &[("FLASK_RUN_PORT", port.to_string())])).await;
@@ -82,8 +82,9 @@ async fn help_names_every_variable_and_an_unknown_flag_is_refused() {
     assert!(said.contains("unexpected argument '--port'"), "{said}");
 }
 
-/// The program with a broker at that address, as in a row of public-api-http.jsonl (Python answers each with 500 after up
-/// to 4 s), which is said once and without the password; asked twice, it refuses twice.
+/// Starts the program with a broker at this address, as in a row of public-api-http.jsonl (Python answers each with 500
+/// after up to 4 s). Checks that the error is logged once, without the password, and that both of two requests are
+/// refused.
 async fn refuses(case: &str, broker: &str) {
     let (port, admin) = (free_port(), free_port());
     let env = [
@@ -107,7 +108,7 @@ async fn refuses(case: &str, broker: &str) {
         );
         assert_eq!(
             refusal.text(),
-            "{\"error\":\"The request could not be enqueued, try again\"}\n",
+            "{\"error\":\"The request could not be enqueued; try again\"}\n",
             "{case}"
         );
     }
@@ -173,7 +174,7 @@ async fn connected_and_closed() {
     refuses("broker-accepts-and-closes", &address).await;
 }
 
-/// A queue of connections that is full, so that the system drops new ones.
+/// A full accept queue, so that the system drops new connections.
 #[tokio::test]
 async fn connecting_takes_for_ever() {
     let socket = TcpSocket::new_v4().unwrap();

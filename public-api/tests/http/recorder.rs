@@ -1,4 +1,4 @@
-//! The service, running inside the test, with a queue that records.
+//! The service, running inside the test, with a queue that records messages.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use service_kit::shutdown::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// What the service gives a request to be answered in.
+/// The time limit for the verdict of a request.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Keeps every message as it would be sent, unless it is away.
+/// A queue that keeps every message as it would be sent, unless it is unavailable.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder {
     messages: Arc<Mutex<Vec<Message>>>,
@@ -25,7 +25,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// The messages since the last look.
+    /// Returns the messages since the last call.
     pub(crate) fn take(&self) -> Vec<Message> {
         mem::take(&mut self.messages.lock().unwrap())
     }
@@ -38,7 +38,7 @@ impl Recorder {
 impl TaskQueue for Recorder {
     async fn put(&self, call: TaskCall) -> Result<(), Unavailable> {
         if !self.is_ready() {
-            return Err(Unavailable("the recorder is away".into()));
+            return Err(Unavailable("the recorder is unavailable".into()));
         }
         self.messages.lock().unwrap().push(call.encode());
         Ok(())
@@ -49,7 +49,7 @@ impl TaskQueue for Recorder {
     }
 }
 
-/// Ends with its test.
+/// The running service; it ends with its test.
 pub(crate) struct Running {
     pub(crate) queue: Recorder,
     pub(crate) address: SocketAddr,
@@ -67,8 +67,8 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
-        // One request is an empty line, and the end of that is waited for. No other one is this long on its way, however busy
-        // the machine is.
+        // One recorded request is an empty line, and the test waits for its timeout. No other request takes this long
+        // to arrive, even on a busy machine.
         let limits = Limits {
             header_read: Duration::from_secs(4),
             ..Limits::default()

@@ -1,8 +1,8 @@
-//! Recorded requests in full: long ones were recorded in short.
+//! Recorded requests in full: the recording contains long ones in shortened form.
 
 use harness::recorded::{self, STATION};
 
-/// The bytes of a recorded request.
+/// Returns the bytes of a recorded request.
 pub(crate) fn complete(case: &str, request: &str) -> Vec<u8> {
     let Some((start, length)) = shortened(request) else {
         return recorded::bytes(request);
@@ -28,7 +28,7 @@ pub(crate) fn complete(case: &str, request: &str) -> Vec<u8> {
             let headers: Vec<String> = (0..150).map(|number| format!("X-{number}: y\r\n")).collect();
             get_with(&headers.concat())
         }
-        _ => panic!("{case} was recorded in short"),
+        _ => panic!("{case} was recorded in shortened form"),
     };
     assert!(
         full.starts_with(start),

@@ -1,4 +1,4 @@
-//! Defaults, mistakes, and what a mistake must not show.
+//! Defaults, mistakes, and secrets that a mistake must not show.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn a_value_that_may_hold_a_password_is_not_quoted() {
 }
 
 #[test]
-fn a_url_is_no_host() {
+fn a_url_is_not_a_host() {
     for wrong in ["redis://:hunter2@redis", "me:hunter2@redis", "redis/0"] {
         let env = Env::from_pairs([("HOST", wrong)]);
         let mut reader = env.reader();
@@ -105,7 +105,7 @@ fn an_error_may_explain_itself() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_no_text_is_one_mistake() {
+fn a_value_that_is_not_text_is_one_mistake() {
     use std::os::unix::ffi::OsStringExt as _;
     let mut env = Env::default();
     env.values.insert("TOKEN".into(), OsString::from_vec(vec![0xff]));

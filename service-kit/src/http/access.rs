@@ -1,4 +1,4 @@
-//! Access lines: one for each request, as Werkzeug's development server writes them, without what must not be in a log.
+//! Access lines: one for each request, as Werkzeug's development server writes them, but without secrets.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -10,14 +10,14 @@ use super::target::Target;
 use crate::env::{Reader, Variable};
 use crate::telemetry::Filter;
 
-/// Whether there are access lines.
+/// Whether access lines are logged.
 pub const ACCESS_LOG: Variable = Variable {
     name: "ACCESS_LOG",
     default: Some("off"),
-    meaning: "on: log a line for each HTTP request, as Flask's development server does, without tokens and queries",
+    meaning: "on: log one line per HTTP request, as Flask's development server does, but without tokens and queries",
 };
 
-/// Methods that are shown; another one may be anything.
+/// Methods that are shown; any other may contain anything.
 const KNOWN_METHODS: [Method; 9] = [
     Method::GET,
     Method::HEAD,
@@ -30,24 +30,24 @@ const KNOWN_METHODS: [Method; 9] = [
     Method::CONNECT,
 ];
 
-/// As many segments of a path as are shown.
+/// The maximum number of path segments that are shown.
 const LONGEST: usize = 12;
 
-/// What is shown in place of what must not be.
+/// The replacement for anything that must not be shown.
 const MASK: &str = "***";
 
-/// A segment of a path whose access lines may show more than `***`.
+/// A segment of a path of which access lines may show more than `***`.
 #[derive(Debug, Clone, Copy)]
 pub enum Segment {
     /// Shown if it is this word.
     Word(&'static str),
-    /// Shown if this says so, which must hold for plain characters only.
+    /// Shown if this function returns true, which it must do for plain characters only.
     If(fn(&str) -> bool),
     /// Never shown.
     Masked,
 }
 
-/// The access lines of one listener. Off unless it is told which paths it has.
+/// The access log of one listener. Off unless it is given the paths.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AccessLog {
     path: Option<&'static [Segment]>,
@@ -61,22 +61,22 @@ pub(super) struct Line {
 
 struct OnOff(bool);
 
-/// Reads [`ACCESS_LOG`].
+/// Reads whether [`ACCESS_LOG`] is on.
 pub fn read_access_log(reader: &mut Reader<'_>) -> bool {
     let OnOff(on) = reader.parse(&ACCESS_LOG, "on or off");
     on
 }
 
 impl AccessLog {
-    /// Lines if `on`. They show a path only as far as it begins as `path` does: everything after a segment that does not
-    /// fit, and everything else that a client has written, is masked.
+    /// Logs lines if `on`. They show a request's path only as long as it matches `path`: everything after a segment
+    /// that does not match, and everything else that a client sent, is masked.
     pub fn new(on: bool, path: &'static [Segment]) -> Self {
         Self {
             path: on.then_some(path),
         }
     }
 
-    /// The filter under which the lines are written, unless it says something about them itself.
+    /// Returns the filter with the lines enabled, unless it configures them itself.
     #[must_use]
     pub fn filter(on: bool, filter: Filter) -> Filter {
         if !on || filter.to_string().contains("access=") {
@@ -97,7 +97,7 @@ impl AccessLog {
     ) -> Option<Line> {
         let path = shown(Target::new(uri).path(), self.path?);
         let query = if uri.query().is_some() { "?***" } else { "" };
-        // A method is a word of the client's as well.
+        // The client chooses the method, too.
         let method = if KNOWN_METHODS.contains(method) {
             method.as_str()
         } else {
@@ -121,8 +121,8 @@ impl Line {
     }
 }
 
-/// A decoded path, without its first slash, as far as it may be shown. Repeated slashes are no segments, as a client may
-/// be sent on to the path without them.
+/// Returns the shown parts of a decoded path without its first slash. Repeated slashes are not segments, because a
+/// client may be redirected to the path without them.
 fn shown(path: &str, allowed: &[Segment]) -> String {
     let mut allowed = allowed.iter();
     let mut fits = true;
@@ -138,7 +138,7 @@ fn shown(path: &str, allowed: &[Segment]) -> String {
         }
         let may_be_shown = match allowed.next() {
             Some(Segment::Word(word)) => *word == segment,
-            Some(Segment::If(says_so)) => says_so(segment),
+            Some(Segment::If(allows)) => allows(segment),
             Some(Segment::Masked) => {
                 text.push_str(MASK);
                 continue;
@@ -169,7 +169,7 @@ mod tests {
     use crate::env::Env;
 
     #[test]
-    fn neither_a_method_nor_a_long_path_is_shown_as_it_came() {
+    fn neither_a_method_nor_a_long_path_is_shown_unchanged() {
         let access_log = AccessLog::new(true, PATH);
         let client: SocketAddr = "127.0.0.1:5000".parse().unwrap();
         let line = |method: &str, path: &str| {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_log_has_them_too_unless_it_says_otherwise() {
+    fn a_quiet_log_has_them_too_unless_it_disables_them() {
         let filter = |on, text: &str| AccessLog::filter(on, Filter::new(text)).to_string();
         assert_eq!(filter(true, "warn"), "access=info,warn");
         assert_eq!(filter(true, "info,access=off"), "access=off,info");

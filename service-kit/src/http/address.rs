@@ -1,4 +1,4 @@
-//! Where a server listens.
+//! The address on which a server listens.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ pub struct ListenAddress {
 }
 
 impl ListenAddress {
-    /// From a host name or address (IPv6 with or without brackets) and a port.
+    /// Creates an address from a host name or IP address (IPv6 with or without brackets) and a port.
     pub fn new(host: &str, port: u16) -> Self {
         let host = host
             .strip_prefix('[')
@@ -26,16 +26,16 @@ impl ListenAddress {
         }
     }
 
-    /// Its port.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Listens.
+    /// Starts listening.
     ///
     /// # Errors
     ///
-    /// [`BindError`] says what is in the way.
+    /// [`BindError`], with the reason.
     pub async fn bind(&self) -> Result<TcpListener, BindError> {
         let listener = TcpListener::bind((self.host.as_str(), self.port)).await;
         listener.map_err(|error| BindError {
@@ -74,7 +74,7 @@ impl FromStr for ListenAddress {
 #[error("not host:port")]
 pub struct NotAnAddress;
 
-/// A server cannot listen where it should.
+/// An error: a server cannot listen on its address.
 #[derive(Debug, thiserror::Error)]
 pub struct BindError {
     address: ListenAddress,
@@ -82,24 +82,24 @@ pub struct BindError {
 }
 
 impl BindError {
-    /// Where it should listen.
+    /// Returns the address.
     pub fn address(&self) -> &ListenAddress {
         &self.address
     }
 
-    /// Whether somebody else listens there.
+    /// Returns whether another program listens there.
     pub fn is_in_use(&self) -> bool {
         self.error.kind() == io::ErrorKind::AddrInUse
     }
 
-    /// What is in the way, without the address.
+    /// Returns the reason, without the address.
     pub fn reason(&self) -> String {
         match self.error.kind() {
             io::ErrorKind::AddrInUse => {
                 "another program uses this port; stop it or choose another port".to_owned()
             }
             io::ErrorKind::PermissionDenied => {
-                "not permitted; ports below 1024 need privileges, choose another port".to_owned()
+                "not permitted; ports below 1024 need privileges; choose another port".to_owned()
             }
             io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
             _ => self.error.to_string(),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address() {
+    fn what_is_not_an_address() {
         for text in [
             "",
             "localhost",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_taken_port_is_said_in_one_sentence() {
+    async fn a_taken_port_is_reported_in_one_sentence() {
         let first = ListenAddress::new("127.0.0.1", 0).bind().await.unwrap();
         let taken = ListenAddress::new("127.0.0.1", first.local_addr().unwrap().port());
         assert_eq!(

@@ -1,24 +1,24 @@
-//! Answers, written as Flask writes them: JSON compact and with a line feed at the end.
+//! Answers, written as Flask writes them: compact JSON with a line feed at the end.
 
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 
-/// When to ask again after a 503, in seconds.
+/// The delay after which a client may retry after a 503, in seconds.
 const RETRY_AFTER: &str = "1";
 
-/// An answer with a JSON body.
+/// Returns an answer with a JSON body.
 pub fn json(status: StatusCode, body: &serde_json::Value) -> Response<Body> {
     let json = HeaderValue::from_static("application/json");
     with_body(status, json, format!("{body}\n"))
 }
 
-/// An answer that says what is wrong: `{"error": "…"}`.
+/// Returns an answer that describes an error: `{"error": "…"}`.
 pub fn error(status: StatusCode, message: &str) -> Response<Body> {
     json(status, &serde_json::json!({ "error": message }))
 }
 
-/// 503 with `Retry-After`: what the answer needs is away for now.
+/// Returns a 503 with `Retry-After`, for when a dependency is unavailable.
 pub fn unavailable(message: &str) -> Response<Body> {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, message);
     response
@@ -27,7 +27,7 @@ pub fn unavailable(message: &str) -> Response<Body> {
     response
 }
 
-/// 308 to `location` (path and query) on the host that the client asked, with Werkzeug's page.
+/// Returns a 308 to `location` (path and query) on the requested host, with Werkzeug's page.
 pub(super) fn permanent_redirect(request: &Parts, location: &str) -> Response<Body> {
     let host = match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_redirect_leads_to_the_host_that_was_asked() {
+    async fn a_redirect_leads_to_the_requested_host() {
         let location = |uri: &str, host: Option<&str>| {
             let mut request = Request::builder().uri(uri);
             if let Some(host) = host {

@@ -1,4 +1,5 @@
-//! The open connections of a service: how many there may be, and which of them gives way when there is no room.
+//! The open connections of a service: their maximum number, and which of them is closed when there is no room for
+//! another.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,18 +9,18 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// How long a connection is left alone before it gives way: its request may be on its way.
+/// How long a connection is kept before it may be evicted: its request may be on its way.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// All connections of one listener. Clones share them.
 ///
 /// A connection is busy while its request is being answered, and waits otherwise: for a request, for the rest of its
-/// headers, or for the client to take the answer. When there is no room, the one that has waited longest gives way.
+/// headers, or for the client to read the answer. When there is no room, the one that has waited longest is evicted.
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     most: usize,
     table: Arc<Mutex<Table>>,
-    /// Told when a connection ends or begins to wait.
+    /// Notified when a connection ends or begins to wait.
     news: Arc<Notify>,
 }
 
@@ -37,7 +38,7 @@ struct Waiting {
     evicted: CancellationToken,
 }
 
-/// An open connection; ends when it is dropped.
+/// An open connection. It ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Connection {
     connections: Connections,
@@ -45,7 +46,7 @@ pub(super) struct Connection {
     activity: Mutex<Activity>,
 }
 
-/// What it does at the moment; for one that waits, its place among them and since when.
+/// The current activity of a connection; if it waits, its place among the waiting ones and the start of the wait.
 #[derive(Debug, Clone, Copy)]
 enum Activity {
     Waiting(u64, Instant),
@@ -53,7 +54,7 @@ enum Activity {
 }
 
 impl Connections {
-    /// At most `most` of them at a time.
+    /// Creates a set of at most `most` connections.
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
@@ -62,7 +63,7 @@ impl Connections {
         }
     }
 
-    /// Resolves when one more has room, if need be in place of one that waits.
+    /// Waits until there is room for one more connection, if need be in place of one that waits.
     pub(super) async fn room(&self) {
         loop {
             let news = self.news.notified();
@@ -85,7 +86,7 @@ impl Connections {
         }
     }
 
-    /// Takes one more. Where there is no room for it, the one that has waited longest is told to end.
+    /// Adds a connection. If there is no room for it, the one that has waited longest is evicted.
     pub(super) fn enter(&self) -> Connection {
         let evicted = CancellationToken::new();
         let mut table = self.table();
@@ -119,25 +120,26 @@ impl Table {
 }
 
 impl Connection {
-    /// Its request is being answered from now on, until [`wait`](Self::wait).
+    /// Marks the connection as busy: its request is being answered, until [`wait`](Self::wait).
     pub(super) fn busy(&self) {
         if let Activity::Waiting(place, _) = std::mem::replace(&mut *self.activity(), Activity::Busy) {
             self.connections.table().waiting.remove(&place);
         }
     }
 
-    /// It waits from now on.
+    /// Marks the connection as waiting.
     pub(super) fn wait(&self) {
         let waiting = self.connections.table().wait(self.evicted.clone());
         *self.activity() = waiting;
         self.connections.news.notify_one();
     }
 
-    /// Resolves when it has to end: another one needs its room, or it has waited for `longest`.
+    /// Waits until the connection must end, because another one needs its room or because it has waited for `longest`.
+    /// Returns the reason.
     pub(super) async fn must_end(&self, longest: Duration) -> &'static str {
         tokio::select! {
             () = self.evicted.cancelled() => "it gave way to a new one",
-            () = self.waited(longest) => "it waited for too long",
+            () = self.waited(longest) => "it was idle for too long",
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a client may take: connections, time and header bytes.
+//! The resources that a client may use: connections, time and header bytes.
 
 use std::time::Duration;
 
@@ -9,21 +9,21 @@ use tracing::debug;
 /// listeners, and connections of their own.
 const SHARE_OF_DESCRIPTORS: usize = 4;
 
-/// What clients may cost.
+/// The limits on the resources that clients may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections; fewer where the process may not open four times as many files. When there are as many, a new
-    /// one takes the place of the one that has been without a request for longest (half a second at least); when all
-    /// have one, it is accepted later.
+    /// Open connections; fewer if the process may not open four times as many files. When this number is reached, a new
+    /// one replaces the one that has been without a request for longest (at least half a second); while all
+    /// have a request, the new one is accepted later.
     pub connections: usize,
-    /// From the first moment of waiting for a request to the end of its headers; so an idle
-    /// connection is closed after this time, too.
+    /// The time from the start of waiting for a request to the end of its headers. An idle
+    /// connection is therefore closed after this time, too.
     pub header_read: Duration,
-    /// All header lines together, in bytes; more is answered with 431.
+    /// The total size of all header lines, in bytes; a longer request is answered with 431.
     pub header_bytes: usize,
-    /// For a handler to answer; 503 after that.
+    /// The time that a handler has to answer; 503 after that.
     pub request: Duration,
-    /// For the client to take an answer; the connection is closed after that.
+    /// The time that the client has to read an answer; the connection is closed after that.
     pub answer_write: Duration,
 }
 
@@ -40,7 +40,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Raises the process's limit of open files where it may, and says how many connections fit into it.
+    /// Raises the process's limit on open files if possible, and returns how many connections fit into it.
     pub(super) fn connections(&self) -> usize {
         let wanted = u64::try_from(self.connections * SHARE_OF_DESCRIPTORS).unwrap_or(u64::MAX);
         let limit = getrlimit(Resource::Nofile);
@@ -59,7 +59,7 @@ impl Limits {
         self.connections.min(fitting).max(1)
     }
 
-    /// How long a connection may be without a request.
+    /// Returns how long a connection may be without a request.
     pub(super) fn waiting(&self) -> Duration {
         self.header_read + self.answer_write
     }

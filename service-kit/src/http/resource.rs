@@ -1,5 +1,5 @@
-//! A service's one resource: which paths lead to it, which methods it has, and what is answered
-//! to everything else.
+//! A service's one resource: its paths, its methods, and the answers
+//! to all other requests.
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -16,11 +16,11 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// What a request asks for: the method in capitals, and what `route` makes of the path.
+    /// Returns what a request asks for: the method in capitals, and the result of `route` for the path.
     ///
     /// # Errors
     ///
-    /// The answer to a request that asks for nothing of ours: 404, 405, 308 to a path without
+    /// The answer to a request that does not match the resource: 404, 405, 308 to a path without
     /// repeated slashes, 200 to OPTIONS.
     pub fn asked<T>(
         &self,
@@ -54,7 +54,7 @@ impl Resource {
         }
     }
 
-    /// Method names count in any case, as in Flask.
+    /// Looks up a method. Names match in any case, as in Flask.
     fn method(self, method: &Method) -> Option<&'static str> {
         self.allow
             .split(", ")
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_of_ours() {
+    async fn a_request_that_matches() {
         assert_eq!(ask("GET", "/door/7").await, "GET 7");
         assert_eq!(ask("pUt", "//door/7").await, "PUT 7");
     }

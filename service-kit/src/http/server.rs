@@ -1,4 +1,4 @@
-//! The accept loop: limits on what a client may take its time for, and a graceful end.
+//! The accept loop: limits on what a client may delay, and a graceful shutdown.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,11 +28,11 @@ use super::connections::{Connection, Connections};
 use super::limits::Limits;
 use crate::shutdown::GracefulShutdown;
 
-/// How long accepting pauses when the system has no more file descriptors or memory.
+/// The pause in accepting when the system is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Holds the longest request line that hyper reads (64 KiB; it answers 414 to a longer one) and the
-/// longest headers.
+/// The size of the read buffer, in bytes. It holds the longest request line that hyper reads (64 KiB; a longer one is
+/// answered with 414) and the longest headers.
 const READ_BUFFER: usize = 128 * 1024;
 
 /// Serves HTTP/1 until a warm shutdown, then lets running requests finish within the drain limit.
@@ -40,7 +40,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
     serve_logging(listener, router, limits, AccessLog::default(), shutdown).await;
 }
 
-/// As [`serve`], with an access line for each request, unless they are off.
+/// Like [`serve`], with an access line for each request, unless the access log is off.
 pub async fn serve_logging(
     listener: TcpListener,
     router: Router,
@@ -74,11 +74,11 @@ pub async fn serve_logging(
     let drained = async { while conversations.join_next().await.is_some() {} };
     tokio::select! {
         () = drained => {}
-        () = shutdown.drain_limit() => warn!("left with requests still running"),
+        () = shutdown.drain_limit() => warn!("exiting with requests still running"),
     }
 }
 
-/// What a client is answered by.
+/// Everything needed to answer a client.
 #[derive(Clone)]
 struct Answers {
     client: SocketAddr,
@@ -93,7 +93,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             Ok((stream, client)) => {
                 // A small answer must not wait for the client's delayed acknowledgement.
                 if let Err(error) = stream.set_nodelay(true) {
-                    debug!("TCP_NODELAY not set: {error}");
+                    debug!("cannot set TCP_NODELAY: {error}");
                 }
                 return (stream, client);
             }
@@ -176,7 +176,7 @@ async fn answer(router: Router, request: Request<Incoming>, limits: Limits) -> R
         Ok(Ok(response)) => response,
         Err(_too_late) => {
             warn!("no answer within {} s", limits.request.as_secs());
-            unavailable("there was no answer in time, try again")
+            unavailable("there was no answer in time; try again")
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A request target read as Werkzeug's development server reads it (behaviour 6), raw UTF-8 being
-//! UTF-8 here.
+//! A request target, read as Werkzeug's development server reads it (behaviour 6), except that raw UTF-8 is
+//! read as UTF-8 here.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use axum::http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// What Werkzeug leaves as it is in the path of a redirect.
+/// The characters that Werkzeug does not escape in the path of a redirect.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -28,26 +28,26 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'=')
     .remove(b'@');
 
-/// A path, decoded, and a query, not decoded.
+/// A decoded path and a query that is not decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target<'u> {
     path: String,
     query: &'u str,
 }
 
-/// What a path leads to.
+/// The result of looking up a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved<T> {
-    /// What the route made of it.
+    /// The result of the route.
     Found(T),
-    /// It would be found with its repeated slashes merged: path and query to send the client to.
+    /// The path would be found if its repeated slashes were merged: path and query to redirect the client to.
     Redirect(String),
-    /// Nothing.
+    /// Nothing was found.
     NotFound,
 }
 
 impl<'u> Target<'u> {
-    /// Decodes the path, once. Slashes at its start count as one.
+    /// Decodes the path once. Slashes at its start count as one.
     pub fn new(uri: &'u Uri) -> Self {
         let path = unquote(uri.path(), |decoded, _| decoded.push('\u{fffd}'));
         Self {
@@ -56,13 +56,13 @@ impl<'u> Target<'u> {
         }
     }
 
-    /// The path, decoded, without its first slashes.
+    /// Returns the decoded path without its first slashes.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Looks for what the path leads to. `route` gets the decoded segments; an escaped slash
-    /// separates like any other.
+    /// Looks up the path. `route` gets the decoded segments; an escaped slash
+    /// separates segments like any other.
     pub fn resolve<T>(&self, route: impl Fn(&[&str]) -> Option<T>) -> Resolved<T> {
         if let Some(found) = route(&segments(&self.path)) {
             return Resolved::Found(found);
@@ -82,8 +82,8 @@ impl<'u> Target<'u> {
         Resolved::Redirect(location)
     }
 
-    /// The first value of a query parameter: `+` is a space, escapes that are not UTF-8 stay
-    /// escapes, and a name without `=` has an empty value.
+    /// Returns the first value of a query parameter: `+` is a space, escapes that are not UTF-8 stay
+    /// as they are, and a name without `=` has an empty value.
     pub fn query_value(&self, name: &str) -> Option<String> {
         self.query
             .split('&')
@@ -108,7 +108,7 @@ fn query_text(text: &str) -> String {
     })
 }
 
-/// Python's `urllib.parse.unquote`: bytes that are not UTF-8 go to `on_invalid`, and an escape
+/// Decodes like Python's `urllib.parse.unquote`: bytes that are not UTF-8 go to `on_invalid`, and an escape
 /// never completes a character that is not escaped.
 fn unquote(text: &str, on_invalid: impl Fn(&mut String, &[u8])) -> String {
     let mut decoded = String::with_capacity(text.len());

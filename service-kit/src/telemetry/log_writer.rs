@@ -1,4 +1,4 @@
-//! Where log lines go: a place that may be full, slow or gone, which never ends or holds up the program.
+//! The destination of log lines: it may be full, slow or gone, but it never ends or delays the program.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,21 +7,21 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes wait for a reader that is behind. Lines beyond that are dropped until it has caught up.
+/// The maximum number of bytes that wait for a slow reader. Lines beyond that are dropped until it has caught up.
 const LIMIT: usize = 1024 * 1024;
 
-/// What a buffer keeps of its memory once it is empty, in bytes.
+/// The capacity that a buffer keeps when it is empty, in bytes.
 const KEPT: usize = 64 * 1024;
 
-/// Between two lines that report lost ones: a reader that stays behind is not given more of them.
+/// The minimum interval between two lines that report lost ones, so that a slow reader does not get even more lines.
 const REPORT_AGAIN: Duration = Duration::from_secs(5);
 
-/// Makes a line of the log, in the log's own format, of a text.
+/// Formats a text as a line of the log.
 type Report = fn(&str) -> String;
 
-/// Writes lines, on a thread of its own, as only that may block. A line that cannot be written (the reader is gone or
-/// stands still, the disk is full) is counted and dropped; the number is logged when writing works again. Clones write
-/// to the same place.
+/// Writes lines on a separate thread, because only that thread may block. A line that cannot be written (the reader is
+/// gone or stalled, the disk is full) is counted and dropped; the number is logged when writing works again. Clones
+/// write to the same destination.
 #[derive(Debug, Clone)]
 pub struct LogWriter {
     shared: Arc<Shared>,
@@ -30,9 +30,9 @@ pub struct LogWriter {
 #[derive(Debug, Default)]
 struct Shared {
     backlog: Mutex<Backlog>,
-    /// There is something to write.
+    /// Notified when there is something to write.
     filled: Condvar,
-    /// All is written, or has failed.
+    /// Notified when everything has been written, or writing has failed.
     emptied: Condvar,
 }
 
@@ -40,12 +40,12 @@ struct Shared {
 struct Backlog {
     waiting: Vec<u8>,
     is_writing: bool,
-    /// Lines that could not be written, and why the last of them could not.
+    /// The number of lines that could not be written, and the reason for the last of them.
     dropped: u64,
     why: String,
 }
 
-/// What the writing thread alone knows.
+/// The state of the writing thread.
 struct Place<W> {
     out: W,
     report: Report,
@@ -59,19 +59,20 @@ static STDOUT: OnceLock<LogWriter> = OnceLock::new();
 static ALL: Mutex<Vec<LogWriter>> = Mutex::new(Vec::new());
 
 impl LogWriter {
-    /// Standard error, the same for all callers. `report` makes the line about lost ones; that of the first call counts.
+    /// Returns the writer of standard error, the same for all callers. `report` formats the line about lost ones; the
+    /// first call determines it.
     pub fn stderr(report: Report) -> Self {
         STDERR.get_or_init(|| Self::new(io::stderr(), report)).clone()
     }
 
-    /// Standard output, for what a program says there while it works.
+    /// Returns the writer of standard output, for programs that print there while they work.
     pub(super) fn stdout() -> Self {
         STDOUT
             .get_or_init(|| Self::new(io::stdout(), |text| format!("{text}\n")))
             .clone()
     }
 
-    /// Any other place.
+    /// Creates a writer for any other destination.
     pub fn new(out: impl Write + Send + 'static, report: Report) -> Self {
         let shared = Arc::new(Shared::default());
         let place = Place {
@@ -82,7 +83,8 @@ impl LogWriter {
         };
         let writing = Arc::clone(&shared);
         let thread = thread::Builder::new().name("log".to_owned());
-        // Without a thread nothing is written, and what is beyond the limit is dropped: better than not to start.
+        // Without a thread nothing is written, and lines beyond the limit are dropped. That is better than not
+        // starting.
         let _started = thread.spawn(move || place.write_all(&writing));
         let writer = Self { shared };
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,12 +92,12 @@ impl LogWriter {
         writer
     }
 
-    /// Takes a line, or counts it as dropped. Never waits for whoever reads.
+    /// Queues a line, or counts it as dropped. Never waits for the reader.
     pub fn line(&self, line: &[u8]) {
         let mut backlog = self.shared.backlog();
         if backlog.waiting.len() + line.len() > LIMIT {
             backlog.dropped += 1;
-            "what reads the log stands still".clone_into(&mut backlog.why);
+            "the reader of the log is stalled".clone_into(&mut backlog.why);
             return;
         }
         backlog.waiting.extend_from_slice(line);
@@ -103,7 +105,7 @@ impl LogWriter {
         self.shared.filled.notify_one();
     }
 
-    /// Waits until everything is written, until `deadline`.
+    /// Waits until everything is written, but not beyond `deadline`.
     fn flush_until(&self, deadline: Instant) {
         let mut backlog = self.shared.backlog();
         while backlog.is_writing || !backlog.waiting.is_empty() {
@@ -116,7 +118,7 @@ impl LogWriter {
         }
     }
 
-    /// Waits until everything is written in all places, no longer than this.
+    /// Waits until everything is written to all destinations, but no longer than this.
     pub(super) fn flush_all(within: Duration) {
         let deadline = Instant::now() + within;
         let all = ALL.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -168,7 +170,7 @@ impl<W: Write> Place<W> {
         }
     }
 
-    /// Adds the line about lost ones, if it is time for one; how many it reports.
+    /// Adds the line about lost ones if it is due. Returns how many it reports.
     fn report(&self, backlog: &Backlog, batch: &mut Vec<u8>) -> u64 {
         let is_due = self.reported.is_none_or(|last| last.elapsed() >= REPORT_AGAIN);
         if backlog.dropped == 0 || !is_due {
@@ -182,7 +184,7 @@ impl<W: Write> Place<W> {
         backlog.dropped
     }
 
-    /// Writes all, or tells how many lines were not written whole.
+    /// Writes everything, or returns how many lines were not completely written.
     fn write(&mut self, batch: &[u8]) -> Result<(), (u64, io::Error)> {
         let mut rest = batch;
         let mut newline: &[u8] = if self.is_torn { b"\n" } else { b"" };
@@ -205,13 +207,13 @@ impl<W: Write> Place<W> {
                 }
             }
         }
-        // What is buffered on the way, as standard output is, must go out with its batch.
+        // Buffered bytes (standard output has a buffer) must be sent with their batch.
         self.out.flush().map_err(|error| (0, error))
     }
 }
 
 impl Write for LogWriter {
-    /// Takes all of `line`, whatever becomes of it.
+    /// Always accepts the whole line, even if it is dropped.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.line(line);
         Ok(line.len())

@@ -1,5 +1,5 @@
-//! A thread that owns a connection and does the work of many callers in one transaction, so that they share the wait
-//! for the disk.
+//! A thread that owns a connection and performs the work of many callers in one transaction, so that they share the
+//! wait for the disk.
 
 use std::io;
 use std::thread;
@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::DatabaseError;
 
-/// As much work as waits before callers have to.
+/// The maximum number of jobs that wait; beyond that, callers wait.
 const WAITING: usize = 1024;
 
-/// As much work as one transaction does.
+/// The maximum number of jobs in one transaction.
 const BATCH: usize = 256;
 
-/// The way to the thread. Clones share it.
+/// A handle to the thread. Clones share it.
 #[derive(Clone)]
 pub(super) struct ConnectionThread {
     orders: mpsc::Sender<Order>,
@@ -26,14 +26,14 @@ enum Order {
     Close(oneshot::Sender<()>),
 }
 
-/// Work, or, where there is no transaction for it, the reason.
+/// A job. It gets the connection or, if there is no transaction for it, the reason.
 type Job = Box<dyn FnOnce(Result<&Connection, DatabaseError>) -> Answer + Send>;
 
-/// Tells the caller, once it is known how the transaction ended.
+/// Answers the caller, once the outcome of the transaction is known.
 type Answer = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
 impl ConnectionThread {
-    /// Starts it. `begin` begins its transactions; `held` is dropped after the connection is closed.
+    /// Starts the thread. `begin` begins its transactions; `held` is dropped after the connection is closed.
     pub(super) fn start(
         name: &str,
         begin: &'static str,
@@ -78,7 +78,7 @@ impl ConnectionThread {
         self.orders.closed().await;
     }
 
-    /// Returns when all that was ordered is done and the connection is closed.
+    /// Returns when all ordered jobs are done and the connection is closed.
     pub(super) async fn close(&self) {
         let (sender, closed) = oneshot::channel();
         if self.orders.send(Order::Close(sender)).await.is_ok() {
@@ -128,7 +128,7 @@ fn perform(batch: Vec<Job>, begin: &str, connection: &Connection) {
         .and_then(|()| still_open(connection))
         .and_then(|()| Ok(connection.execute_batch("COMMIT")?));
     if committed.is_err() && !connection.is_autocommit() {
-        // Where this fails, the next BEGIN does, too, and says so.
+        // If this fails, so does the next BEGIN, which reports it.
         let _ = connection.execute_batch("ROLLBACK");
     }
     for answer in answers {
@@ -136,7 +136,7 @@ fn perform(batch: Vec<Job>, begin: &str, connection: &Connection) {
     }
 }
 
-/// SQLite ends a transaction by itself over a full disk and the like.
+/// Checks that the transaction is still open. SQLite ends one by itself in case of a full disk, for example.
 fn still_open(connection: &Connection) -> Result<(), DatabaseError> {
     if connection.is_autocommit() {
         Err(DatabaseError::RolledBack)
@@ -145,7 +145,7 @@ fn still_open(connection: &Connection) -> Result<(), DatabaseError> {
     }
 }
 
-/// All of `work`, or nothing.
+/// Performs all of `work`, or nothing.
 fn undivided<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,

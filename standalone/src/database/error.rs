@@ -1,17 +1,17 @@
-//! Why the database did not do what it should.
+//! The reason why the database did not do its work.
 
 use std::sync::Arc;
 
-/// Why the database did not do what it should.
+/// The reason why the database did not do its work.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum DatabaseError {
-    /// It says so itself.
-    #[error("the database refuses")]
+    /// SQLite reported an error.
+    #[error("the database reported an error")]
     Refused(#[source] Arc<rusqlite::Error>),
-    /// Something else in the same transaction went so wrong that SQLite gave it up.
-    #[error("the database gave the transaction up")]
+    /// Another job in the same transaction failed in such a way that SQLite abandoned the transaction.
+    #[error("the transaction was abandoned")]
     RolledBack,
-    /// It is closed.
+    /// The database is closed.
     #[error("the database is closed")]
     Closed,
 }

@@ -1,4 +1,4 @@
-//! Opening the file, and looking at it.
+//! Opening and checking the file.
 
 use std::fs::File;
 use std::path::Path;
@@ -18,16 +18,16 @@ const BUSY: Duration = Duration::from_secs(2);
 pub(super) struct OpenFile {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
-    /// Keeps other processes out as long as it is open.
+    /// Keeps other processes out while it is open.
     pub(super) lock: File,
 }
 
-/// What is at the path of a database.
+/// The result of checking the path of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Looked {
-    /// A database of ours.
+    /// One of our databases.
     Ours,
-    /// Nothing yet, but there could be one.
+    /// Nothing yet, but a database could be created.
     New,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, OpenError> {
     opened().map_err(|why| OpenError::new(&path, why))
 }
 
-/// Opens the file to look at it, whether or not the services run on it.
+/// Opens the file for reading, whether or not the services are running on it.
 pub(crate) fn view(path: &Path) -> Result<Connection, OpenError> {
     let viewed = || {
         if !path.exists() {
@@ -61,7 +61,7 @@ pub(crate) fn view(path: &Path) -> Result<Connection, OpenError> {
     viewed().map_err(|why| OpenError::new(path, why))
 }
 
-/// Looks at whether the file could be opened, or made where there is none. Makes none.
+/// Checks whether the file could be opened, or created if it does not exist. Creates nothing.
 pub(crate) fn look(path: &Path) -> Result<Looked, OpenError> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let looked = || {
@@ -91,7 +91,7 @@ pub(crate) fn look(path: &Path) -> Result<Looked, OpenError> {
 }
 
 fn connect(path: &Path, extra: OpenFlags) -> Result<Connection, Why> {
-    // `open` made the path absolute, so that no name, such as `:memory:`, has a meaning of its own.
+    // The path is absolute here, so no name such as `:memory:` has a special meaning.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | extra;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -128,12 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_is_said() {
+    fn the_obstacle_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         std::fs::write(
             at("text"),
-            "no database, but a text that is long enough to be told from one".repeat(20),
+            "not a database, but a text that is long enough to be distinguished from one".repeat(20),
         )
         .unwrap();
         let foreign = Connection::open(at("foreign")).unwrap();
@@ -147,15 +147,12 @@ mod tests {
                 "text",
                 "it is not an SQLite database; move it away, or choose another file with --database",
             ),
-            (
-                "foreign",
-                "it is the database of another program; choose another file",
-            ),
+            ("foreign", "it belongs to another program; choose another file"),
             ("directory", "unable to open database file"),
-            ("no/such/place", "cannot be written: No such file or directory"),
+            ("no/such/place", "is not writable: No such file or directory"),
             (
                 "newer",
-                "a newer version of this program has written it; start that one, or choose",
+                "it was written by a newer version of this program; start that version, or choose",
             ),
         ] {
             let said = refused(&at(name));
@@ -167,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_tells_what_opening_would_and_leaves_nothing() {
+    fn a_look_reports_what_opening_would_and_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
         let files = || std::fs::read_dir(directory.path()).unwrap().count();
@@ -195,7 +192,7 @@ mod tests {
     fn only_a_database_of_ours_can_be_viewed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.db");
-        assert!(view(&path).unwrap_err().to_string().contains("there is none"));
+        assert!(view(&path).unwrap_err().to_string().contains("it does not exist"));
         drop(open(&path).unwrap());
         let viewed = view(&path).unwrap();
         assert!(viewed.execute("DELETE FROM queue", []).is_err());

@@ -11,7 +11,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// The process that the lock file names, if it names one.
+    /// Returns the process named in the lock file, if there is one.
     pub(super) fn noted_in(lock: &mut File) -> Self {
         let mut pid = String::new();
         let read = lock.rewind().and_then(|()| lock.read_to_string(&mut pid));
@@ -21,7 +21,7 @@ impl Holder {
         }
     }
 
-    /// ` (1234)`, to follow "process"; nothing if its number is not known.
+    /// Returns ` (1234)`, to follow "process"; nothing if the number is not known.
     pub(super) fn in_brackets(&self) -> String {
         self.pid
             .as_ref()

@@ -1,4 +1,4 @@
-//! One process at a time: a lock on a file beside the database.
+//! A lock on a file beside the database, so that only one process at a time uses it.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::holder::Holder;
 use super::open_error::Why;
 
-/// The process that has the file open, if there is one.
+/// Returns the process that has the file open, if there is one.
 pub(crate) fn holder(database: &Path) -> Option<Holder> {
     let mut file = File::open(lock_file(database)).ok()?;
     match file.try_lock() {
@@ -23,7 +23,7 @@ pub(super) fn lock_file(database: &Path) -> PathBuf {
     name.into()
 }
 
-/// A lock on a file beside the database: a lock on the database itself would get in the way of SQLite's own.
+/// Locks a file beside the database. A lock on the database itself would interfere with SQLite's own.
 pub(super) fn lock(database: &Path) -> Result<File, Why> {
     let path = lock_file(database);
     let unwritable = |error| Why::Unwritable {

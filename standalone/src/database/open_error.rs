@@ -1,4 +1,4 @@
-//! What keeps the file from being opened, and what to do about it.
+//! The reason why the file cannot be opened, with advice.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use rusqlite::ErrorCode;
 
 use super::holder::Holder;
 
-/// The database cannot be used.
+/// An error: the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) struct OpenError {
     path: PathBuf,
@@ -20,21 +20,21 @@ pub(crate) struct OpenError {
 pub(super) enum Why {
     #[error("another standalone process{} has it open; stop that one, or", .0.in_brackets())]
     InUse(Holder),
-    #[error("{} cannot be written: {error}; check the permissions of its directory, or", .path.display())]
+    #[error("{} is not writable: {error}; check the permissions of its directory, or", .path.display())]
     Unwritable { path: PathBuf, error: io::Error },
-    #[error("it cannot be written; check its permissions, or")]
+    #[error("it is not writable; check its permissions, or")]
     ReadOnly,
     #[error("it is not an SQLite database; move it away, or")]
     NotADatabase,
-    #[error("it is the database of another program;")]
+    #[error("it belongs to another program;")]
     Foreign,
-    #[error("a newer version of this program has written it; start that one, or")]
+    #[error("it was written by a newer version of this program; start that version, or")]
     Newer,
-    #[error("there is none; start the services first, or")]
+    #[error("it does not exist; start the services first, or")]
     Missing,
     #[error("{0};")]
     Sqlite(rusqlite::Error),
-    #[error("there is no thread for it: {0}; free some resources, or")]
+    #[error("no thread could be started for it: {0}; free some resources, or")]
     NoThread(io::Error),
 }
 
@@ -46,7 +46,7 @@ impl OpenError {
         }
     }
 
-    /// What is wrong and what to do, without the path.
+    /// Returns what is wrong and what to do, without the path.
     pub(crate) fn reason(&self) -> String {
         format!(
             "{} choose another file with --database or STANDALONE_DATABASE",

@@ -1,16 +1,16 @@
-//! What is in the file, and whose it is.
+//! The contents of the file, and its owner.
 
 use rusqlite::Connection;
 
 use super::open_error::Why;
 
-/// Marks the file as ours: "cpau".
+/// The mark of our files: "cpau".
 const APPLICATION_ID: i32 = 0x6370_6175;
 
-/// Counts the changes of [`SCHEMA`].
+/// The version of [`SCHEMA`].
 const VERSION: i32 = 1;
 
-/// `queue` numbers its rows without ever using a number twice, so that the order of arrival is the order of numbers.
+/// The tables. `queue` never reuses a row number, so the order of the numbers is the order of arrival.
 const SCHEMA: &str = "
     CREATE TABLE allow_list (
         station TEXT NOT NULL,
@@ -37,7 +37,7 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Whose the file is.
+/// The owner of a file.
 pub(super) enum Owner {
     Us,
     Nobody,
@@ -54,7 +54,7 @@ pub(super) fn owner(connection: &Connection) -> Result<Owner, Why> {
     }
 }
 
-/// Makes the tables, if there are none, and has each commit wait for the disk.
+/// Creates the tables if there are none, and makes each commit wait for the disk.
 pub(super) fn set_up(connection: &Connection) -> Result<(), Why> {
     let owner = owner(connection)?;
     if connection.is_readonly("main")? {

@@ -1,145 +1,14 @@
-use service_kit::readiness::Readiness;
-use std::sync::{Arc, Mutex};
+//! What becomes of messages: in order, once, late, and whatever ends meanwhile.
 
-use celery_protocol::{Sender, TaskCall, Value};
-use celery_runtime::{TaskError, TaskOptions};
+mod bench;
+
 use public_api::TaskQueue as _;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use self::bench::Bench;
 use super::*;
-use crate::database::Database;
 
 const BOUND: Duration = Duration::from_mins(1);
-
-/// A queue and tasks that write down what they do.
-struct Bench {
-    queue: Queue,
-    database: Database,
-    ran: Arc<Mutex<Vec<String>>>,
-    /// What the task `wait` waits for.
-    gate: Arc<Semaphore>,
-    _directory: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let database = Database::open(&directory.path().join("a.db")).unwrap();
-        Self {
-            queue: Queue::new(database.clone()),
-            database,
-            ran: Arc::default(),
-            gate: Arc::new(Semaphore::new(0)),
-            _directory: directory,
-        }
-    }
-
-    fn call(task: &str, id: &str) -> TaskCall {
-        let sender = Sender {
-            origin: "gen1@host".to_owned(),
-            reply_to: "reply".to_owned(),
-        };
-        TaskCall::new(task, id, &sender)
-    }
-
-    async fn put(&self, task: &str, id: &str) {
-        self.queue.put(Self::call(task, id)).await.unwrap();
-    }
-
-    fn registry(&self) -> Registry {
-        let mut registry = Registry::new();
-        let note = {
-            let ran = Arc::clone(&self.ran);
-            move |request: &Request| {
-                let again = if request.redelivered() { " again" } else { "" };
-                ran.lock().unwrap().push(format!("{}{again}", request.id()));
-            }
-        };
-        let noted = note.clone();
-        registry.register(TaskOptions::named("say"), move |request| {
-            noted(&request);
-            async { Ok(Value::None) }
-        });
-        let (noted, gate) = (note.clone(), Arc::clone(&self.gate));
-        registry.register(TaskOptions::named("wait"), move |request| {
-            noted(&request);
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await.unwrap().forget();
-                Ok(Value::None)
-            }
-        });
-        let noted = note.clone();
-        registry.register(TaskOptions::named("panic"), move |request| {
-            noted(&request);
-            async { panic!("on purpose") }
-        });
-        for (name, requeue) in [("reject", false), ("requeue", true)] {
-            let noted = note.clone();
-            registry.register(TaskOptions::named(name), move |request| {
-                noted(&request);
-                async move {
-                    Err(TaskError::Reject {
-                        requeue,
-                        reason: "no thanks".to_owned(),
-                    })
-                }
-            });
-        }
-        registry
-    }
-
-    async fn start(&self) -> (GracefulShutdown, JoinSet<()>) {
-        let shutdown = GracefulShutdown::manual();
-        let runner = Runner::new(
-            self.queue.clone(),
-            self.registry(),
-            self.queue.last().await.unwrap(),
-            Readiness::new().part("worker"),
-        );
-        let mut running = JoinSet::new();
-        let run = runner.run(shutdown.clone());
-        running.spawn(async move { run.await.unwrap() });
-        (shutdown, running)
-    }
-
-    fn ran(&self) -> Vec<String> {
-        self.ran.lock().unwrap().clone()
-    }
-
-    async fn until(&self, what: &str, mut condition: impl AsyncFnMut(&Self) -> bool) {
-        let looked = async {
-            while !condition(self).await {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        assert!(
-            timeout(BOUND, looked).await.is_ok(),
-            "{what}; ran: {:?}",
-            self.ran()
-        );
-    }
-
-    async fn until_empty(&self) {
-        self.until("the queue is empty", async |bench| {
-            bench.queue.len().await.unwrap() == 0
-        })
-        .await;
-    }
-
-    async fn dead_letters(&self) -> Vec<(RowId, String)> {
-        let letters = self
-            .database
-            .read(|connection| Queue::dead_letters(connection, 100))
-            .await
-            .unwrap();
-        letters
-            .into_iter()
-            .map(|letter| (letter.waiting.id, letter.reason))
-            .collect()
-    }
-}
 
 async fn stop(shutdown: GracefulShutdown, mut runner: JoinSet<()>) {
     shutdown.warm.cancel();
@@ -158,7 +27,7 @@ async fn messages_run_in_their_order_and_leave() {
         bench.put("say", id).await;
     }
     bench.until_empty().await;
-    // The first two were there before the runner, so they may have been run before.
+    // The first two messages were there before the runner, so they may have been run before.
     assert_eq!(bench.ran(), ["one again", "two again", "three", "four"]);
     stop(shutdown, runner).await;
 }
@@ -200,7 +69,7 @@ async fn no_more_run_than_there_are_slots_and_the_rest_stays_after_a_shutdown() 
 }
 
 #[tokio::test]
-async fn a_cold_shutdown_leaves_what_runs_in_the_queue() {
+async fn a_cold_shutdown_leaves_running_messages_in_the_queue() {
     let bench = Bench::new();
     bench.put("wait", "slow").await;
     let (shutdown, runner) = bench.start().await;
@@ -238,7 +107,7 @@ async fn an_expired_message_leaves_without_a_run() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_set_aside_with_the_reason() {
+async fn a_message_that_cannot_be_run_is_set_aside_with_the_reason() {
     let bench = Bench::new();
     bench.put("nobody.knows", "1").await;
     bench.put("reject", "2").await;
@@ -265,6 +134,17 @@ async fn what_cannot_be_run_is_set_aside_with_the_reason() {
     {
         assert!(reason.contains(expected), "{letters:?}");
     }
+    stop(shutdown, runner).await;
+}
+
+#[tokio::test]
+async fn a_failure_that_is_not_acked_is_set_aside() {
+    let bench = Bench::new();
+    bench.put("kept on failure", "1").await;
+    let (shutdown, runner) = bench.start().await;
+    bench.until_empty().await;
+    let reason = "its task failed: ValueError('boom')".to_owned();
+    assert_eq!(bench.dead_letters().await, [(1, reason)]);
     stop(shutdown, runner).await;
 }
 

@@ -1,4 +1,4 @@
-//! What the program prints works as printed.
+//! The printed commands work as printed.
 
 use harness::{Process, Scratch, Signal, http};
 
@@ -8,7 +8,7 @@ const NOTHING: [(&str, &str); 0] = [];
 
 #[tokio::test]
 async fn the_demo_shows_each_verdict_from_request_to_record() {
-    // Neither the user's policy nor a proxy is in its way.
+    // The demo must ignore both the user's policy and a proxy.
     let environment = [
         ("CALLBACK_NETWORKS", "public"),
         ("http_proxy", "http://127.0.0.1:1"),
@@ -44,7 +44,7 @@ async fn the_demo_shows_each_verdict_from_request_to_record() {
 async fn the_printed_commands_work() {
     let directory = Scratch::new();
     let database = directory.join("it's a database.db");
-    // The callbacks of the examples go to a port on which anybody may listen.
+    // The callbacks of the examples go to a port on which any program may listen.
     let running = Running::start(&database, &[("CALLBACK_NETWORKS", "public")]).await;
     let printed = running.process.stdout();
     let curls: Vec<_> = printed
@@ -84,7 +84,7 @@ async fn the_printed_commands_work() {
     );
 }
 
-/// Runs the printed command that contains `word`, as a shell reads it; what it prints.
+/// Runs the printed command that contains `word` in a shell. Returns its output.
 async fn shell(printed: &[String], word: &str) -> String {
     let command = printed
         .iter()
@@ -101,7 +101,7 @@ async fn shell(printed: &[String], word: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_receiver_prints_what_comes_and_takes_terminal_controls_from_it() {
+async fn the_receiver_prints_requests_without_terminal_controls() {
     let receiver = Process::spawn(PROGRAM, ["receive", "--port", "0"], NOTHING);
     let line = receiver.wait_for_line("Waiting for callbacks on ", WAIT).await;
     let url = line

@@ -1,4 +1,4 @@
-//! Whatever ends the process, what it has accepted is called back and recorded.
+//! Every accepted request is called back and recorded, whatever ends the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,12 +8,12 @@ use harness::{Gate, Receiver, Reply, Scratch, Signal};
 
 use crate::running::{DRIVER, Running, WAIT, all_done, records, station, waiting};
 
-/// A receiver that leaves callbacks without an answer until it is told otherwise.
+/// Starts a receiver that leaves callbacks without an answer until its flag is set.
 async fn slow_receiver() -> (Receiver, Arc<AtomicBool>) {
     let answering = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&answering);
+    let flag = Arc::clone(&answering);
     let rule = move |_: &_| {
-        if told.load(Ordering::SeqCst) {
+        if flag.load(Ordering::SeqCst) {
             Reply::status(200)
         } else {
             Reply::Hang
@@ -58,7 +58,7 @@ async fn a_kill_right_after_the_answers_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_in_the_midst_of_accepting_loses_nothing_that_was_accepted() {
+async fn a_kill_while_accepting_loses_nothing_that_was_accepted() {
     const CLIENTS: usize = 8;
     const ENOUGH: usize = 200;
     let (directory, receiver) = (Scratch::new(), Receiver::start().await);
@@ -74,7 +74,7 @@ async fn a_kill_in_the_midst_of_accepting_loses_nothing_that_was_accepted() {
                 let station = station(client * 1_000_000 + number);
                 match running.ask(&station, DRIVER, url).await {
                     Ok(true) => accepted.push(station),
-                    // The kill came before or within the answer.
+                    // The kill came before or during the answer.
                     Ok(false) | Err(_) => break,
                 }
                 if total.fetch_add(1, Ordering::SeqCst) == ENOUGH {
@@ -103,7 +103,7 @@ async fn a_kill_in_the_midst_of_accepting_loses_nothing_that_was_accepted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_finishes_what_runs_and_keeps_the_rest() {
+async fn sigterm_finishes_running_requests_and_keeps_the_rest() {
     const REQUESTS: usize = 150;
     // No callback is answered before the signal, so that some of the requests run and the others wait.
     let gate = Gate::closed();
@@ -127,7 +127,7 @@ async fn sigterm_finishes_what_runs_and_keeps_the_rest() {
     assert!(finished > 0 && finished < REQUESTS, "{finished}");
     assert!(
         !directory.join("a.db-wal").exists(),
-        "the file alone holds everything"
+        "the file alone contains everything"
     );
 
     let _running = Running::start(&database, &[]).await;

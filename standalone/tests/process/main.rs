@@ -1,4 +1,4 @@
-//! The program as a user has it: started, used, stopped, killed and started again.
+//! The program as a user sees it: started, used, stopped, killed and started again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod commands;

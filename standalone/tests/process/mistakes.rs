@@ -1,4 +1,4 @@
-//! What a user gets wrong is met with one sentence and an exit code.
+//! Every mistake of a user is answered with one sentence and an exit code.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,7 +7,7 @@ use harness::{Process, Scratch};
 
 use crate::running::{PROGRAM, Running, WAIT};
 
-/// Runs to the end: exit code and standard error. Nothing may stand on standard output.
+/// Runs the program to its end. Returns exit code and standard error, and checks that standard output is empty.
 async fn failed(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let process = Process::spawn(PROGRAM, arguments, environment.iter().copied());
     let code = process.wait_exit(WAIT).await.code();
@@ -94,7 +94,7 @@ async fn two_taken_ports_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn standalone_on_its_own_ports_is_told_that_it_runs_already() {
+async fn standalone_on_its_own_ports_reports_that_it_is_already_running() {
     let directory = Scratch::new();
     let database = directory.join("a.db");
     let first = Running::start(&database, &[]).await;
@@ -111,8 +111,8 @@ async fn standalone_on_its_own_ports_is_told_that_it_runs_already() {
     let (code, said) = failed(&arguments, &[]).await;
     assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
     let sentence = format!(
-        "127.0.0.1:{api} for the public API and 127.0.0.1:{acl} for the ACL service: standalone is already running here, \
-         process {} on the database {}",
+        "127.0.0.1:{api} for the public API and 127.0.0.1:{acl} for the ACL service: standalone is already running \
+         (process {}, with the database {})",
         first.process.pid(),
         database.display()
     );
@@ -120,7 +120,7 @@ async fn standalone_on_its_own_ports_is_told_that_it_runs_already() {
 }
 
 #[tokio::test]
-async fn nothing_cannot_be_asked_for() {
+async fn a_count_of_zero_is_refused() {
     for arguments in [["log", "--last", "0"], ["queue", "--first", "0"]] {
         let (code, said) = failed(&arguments, &[]).await;
         assert!(code == Some(2) && said.contains("'0'"), "{said}");
@@ -130,7 +130,7 @@ async fn nothing_cannot_be_asked_for() {
 #[tokio::test]
 async fn an_unusable_database_is_named_with_the_reason() {
     let directory = Scratch::new();
-    std::fs::write(directory.join("text"), "no database".repeat(1000)).unwrap();
+    std::fs::write(directory.join("text"), "not a database".repeat(1000)).unwrap();
     std::fs::create_dir(directory.join("directory")).unwrap();
     for (name, reason) in [
         ("no/such/directory/a.db", "No such file or directory"),
@@ -148,11 +148,11 @@ async fn an_unusable_database_is_named_with_the_reason() {
         assert_eq!(said.lines().count(), 1, "{said}");
     }
     let (code, said) = failed(&at(Path::new("/proc/a.db")), &[]).await;
-    assert!(code == Some(1) && said.contains("cannot be written"), "{said}");
+    assert!(code == Some(1) && said.contains("is not writable"), "{said}");
 }
 
 #[tokio::test]
-async fn a_second_process_on_the_same_file_is_told_of_the_first() {
+async fn a_second_process_on_the_same_file_names_the_first() {
     let directory = Scratch::new();
     let database = directory.join("a.db");
     let first = Running::start(&database, &[]).await;
@@ -204,7 +204,7 @@ async fn there_is_nothing_to_show_before_the_first_start() {
     for command in ["log", "queue"] {
         let (code, said) = failed(&[command, "--database", path.to_str().unwrap()], &[]).await;
         assert!(
-            code == Some(1) && said.contains("there is none; start the services first"),
+            code == Some(1) && said.contains("it does not exist; start the services first"),
             "{said}"
         );
         assert!(!path.exists());

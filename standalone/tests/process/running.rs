@@ -1,4 +1,4 @@
-//! A running `standalone`, and what its file holds.
+//! A running `standalone`, and the contents of its file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,17 +8,17 @@ use harness::{Process, eventually, http};
 use rusqlite::{Connection, OpenFlags};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_standalone");
-/// For what comes sooner or later, also on a busy machine.
+/// The time limit for everything that must happen eventually, even on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(2);
 pub(crate) const DRIVER: &str = "validDriverToken-0001";
 
-/// So that no verdict and no callback status hangs on how busy the machine is.
+/// Long limits, so that no verdict and no callback status depends on how busy the machine is.
 const PATIENT: [(&str, &str); 2] = [
     ("AUTHORIZATION_TIMEOUT_SEC", "600"),
     ("CALLBACK_TIMEOUT_SEC", "120"),
 ];
 
-/// The three services on free ports, with much time unless the environment says otherwise.
+/// The three services on free ports, with long time limits unless the environment sets others.
 pub(crate) struct Running {
     pub(crate) process: Process,
     pub(crate) api: String,
@@ -37,7 +37,7 @@ impl Running {
         ];
         let environment = PATIENT.iter().chain(environment).copied();
         let process = Process::spawn(PROGRAM, arguments, environment);
-        process.wait_for_line("Ctrl-C stops", WAIT).await;
+        process.wait_for_line("Press Ctrl-C to stop", WAIT).await;
         let url = |line: String| line.split_whitespace().last().unwrap_or_default().to_owned();
         let api = url(process.wait_for_line("public API", WAIT).await);
         let acl = url(process.wait_for_line("ACL service  http", WAIT).await);
@@ -56,7 +56,7 @@ impl Running {
         );
     }
 
-    /// Asks for an authorization; whether it was accepted.
+    /// Requests an authorization. Returns whether it was accepted.
     pub(crate) async fn ask(&self, station: &str, token: &str, callback_url: &str) -> anyhow::Result<bool> {
         let url = format!(
             "{}/station/{station}/driver/{token}/authorize?callback_url={callback_url}",
@@ -66,12 +66,12 @@ impl Running {
     }
 }
 
-/// A station of its own for each number.
+/// Returns a separate station for each number.
 pub(crate) fn station(number: usize) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
-/// The status in each audit record, by station.
+/// Returns the statuses of the audit records by station.
 pub(crate) fn records(database: &Path) -> HashMap<String, Vec<String>> {
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     let mut select = connection
@@ -88,7 +88,7 @@ pub(crate) fn records(database: &Path) -> HashMap<String, Vec<String>> {
     records
 }
 
-/// How many requests wait.
+/// Returns how many requests are waiting.
 pub(crate) fn waiting(database: &Path) -> u32 {
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
     connection

@@ -1,4 +1,4 @@
-//! The verdicts from request to audit record.
+//! The verdicts, from request to audit record.
 
 use harness::{Receiver, Scratch, http};
 use serde_json::json;
@@ -45,7 +45,7 @@ async fn each_verdict_is_called_back_and_recorded() {
     assert_eq!(receiver.count(), 4);
 }
 
-/// One line, with the reason and without the query; the worker's own lines are Celery's.
+/// Each failure is one line, with the reason and without the query; the worker's own lines are Celery's.
 #[tokio::test]
 async fn a_callback_that_is_not_taken_is_in_the_log() {
     let (directory, receiver) = (Scratch::new(), Receiver::start().await);
@@ -78,7 +78,7 @@ async fn a_callback_that_is_not_taken_is_in_the_log() {
     assert_eq!(log.matches("did not reach").count(), 4, "{log}");
 }
 
-/// An environment that was made for other programs decides where callbacks go.
+/// An environment that was made for other programs determines where callbacks go.
 #[tokio::test]
 async fn a_proxy_in_force_is_in_the_log() {
     let directory = Scratch::new();
@@ -100,7 +100,7 @@ async fn a_proxy_in_force_is_in_the_log() {
     assert!(!log.contains("secret"), "{log}");
 }
 
-/// ADR 40, here as in the worker.
+/// ADR 40 holds here as in the worker.
 #[tokio::test]
 async fn callbacks_carry_the_task_id_and_a_signature_on_demand() {
     let (directory, receiver) = (Scratch::new(), Receiver::start().await);
@@ -131,7 +131,7 @@ async fn the_variables_of_the_services_work() {
     let running = Running::start(&database, &variables).await;
     running
         .process
-        .wait_for_line("without effect here: REDIS_HOST, FLASK_RUN_PORT", WAIT)
+        .wait_for_line("have no effect here: REDIS_HOST, FLASK_RUN_PORT", WAIT)
         .await;
     assert!(
         running

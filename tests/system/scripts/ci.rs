@@ -1,39 +1,96 @@
-//! .ci/run: a part that fails does not hide the later ones.
+//! .ci/run: a part that fails does not hide the others, and the lints run beside the tests.
 
-use super::Project;
+use super::{Ended, Project};
 
-#[test]
-fn every_part_is_run_and_the_failed_ones_are_named() {
+const PARTS: [&str; 6] = [
+    "test-binaries",
+    "lint",
+    "test",
+    "test-versions",
+    "test-elastic",
+    "test-compose PROGRAMS=debug",
+];
+
+/// Runs it with a `make` that does this.
+fn run(make: &str) -> Ended {
     let project = Project::new();
-    project.script(
-        "make",
-        "echo \"part: $*\"; [ \"$1\" != test ] && [ \"$1\" != test-elastic ]",
-    );
+    project.script("make", make);
     let path = format!("{}:/usr/bin:/bin", project.root.display());
-    let ended = project.run(".ci/run", &[], &[("PATH", &path)]);
-    assert_eq!(ended.code, Some(1), "{}", ended.output);
+    project.run(".ci/run", &[], &[("PATH", &path)])
+}
+
+/// The outcome of each part, as it stands at the end.
+fn assert_outcomes(ended: &Ended, outcome: impl Fn(&str) -> &'static str) {
     let (_, parts) = ended.output.split_once("Parts of .ci/run\n").expect("a summary");
-    for (part, outcome) in [
-        ("make lint", "ok"),
-        ("make test", "failed with exit code 1"),
-        ("make test-versions", "ok"),
-        ("make test-elastic", "failed with exit code 1"),
-        ("make test-compose PROGRAMS=debug", "ok"),
-    ] {
-        assert!(
-            ended.output.contains(&format!("part: {}\n", &part[5..])),
-            "{}",
-            ended.output
-        );
-        assert!(parts.contains(&format!(" s  {part}: {outcome}\n")), "{parts}");
+    let lines: Vec<&str> = parts.lines().filter(|line| line.contains(" make ")).collect();
+    assert_eq!(lines.len(), PARTS.len(), "{parts}");
+    for (line, part) in lines.iter().zip(PARTS) {
+        let wanted = format!(" s  make {part}: {}", outcome(part));
+        assert!(line.ends_with(&wanted), "{wanted}: {parts}");
     }
 }
 
 #[test]
-fn it_passes_when_every_part_does() {
-    let project = Project::new();
-    project.script("make", "exit 0");
-    let path = format!("{}:/usr/bin:/bin", project.root.display());
-    let ended = project.run(".ci/run", &[], &[("PATH", &path)]);
+fn every_part_is_run_and_the_failed_ones_are_named() {
+    let ended = run("echo \"part: $*\"; [ \"$1\" != test ] && [ \"$1\" != test-elastic ]");
+    assert_eq!(ended.code, Some(1), "{}", ended.output);
+    assert_outcomes(&ended, |part| match part {
+        "test" | "test-elastic" => "failed with exit code 1",
+        _ => "ok",
+    });
+    for part in PARTS {
+        assert!(
+            ended.output.contains(&format!("part: {part}\n")),
+            "{}",
+            ended.output
+        );
+    }
+}
+
+#[test]
+fn it_passes_when_every_part_does_and_each_prints_in_one_piece() {
+    let ended = run("echo \"one: $*\"; sleep 1; echo \"two: $TEST_BINARIES\"");
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert_outcomes(&ended, |_| "ok");
+    for part in PARTS {
+        let (_, rest) = ended.output.split_once(&format!("one: {part}\n")).expect(part);
+        let list = rest.lines().next().expect("a second line");
+        // What comes after the build takes what was built.
+        let built = list.ends_with("/target/test-binaries.json");
+        assert!(
+            list.starts_with("two: ") && built == (part != "test-binaries"),
+            "{part}: {list}"
+        );
+    }
+}
+
+#[test]
+fn without_a_build_the_parts_build_by_themselves() {
+    let ended = run("[ \"$1\" != test-binaries ] && [ -z \"$TEST_BINARIES\" ]");
+    assert_eq!(ended.code, Some(1), "{}", ended.output);
+    assert_outcomes(&ended, |part| match part {
+        "test-binaries" => "failed with exit code 1",
+        _ => "ok",
+    });
+}
+
+/// A set-up that fails is for the part to report that needs it.
+#[test]
+fn a_set_up_that_fails_is_no_failure() {
+    let ended = run("[ \"$1\" != setup-all ]");
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert_outcomes(&ended, |_| "ok");
+}
+
+/// The last of the tests ends once the lints have begun, and these once the tests have.
+#[test]
+fn tests_and_lints_run_side_by_side() {
+    let ended = run(
+        "wait_for() { for second in $(seq 60); do [ -e $1 ] && exit; sleep 1; done; exit 1; }
+        case $1 in
+        lint) touch linted; wait_for tested ;;
+        test) touch tested; wait_for linted ;;
+        esac",
+    );
     assert_eq!(ended.code, Some(0), "{}", ended.output);
 }

@@ -1,8 +1,8 @@
-//! Every way to give `uuid.UUID()` its number.
+//! Every way to pass a number to `uuid.UUID()`.
 
 use crate::json::parse;
 
-/// What `uuid.UUID(**value)` of CPython 3.11.7 is, or raises.
+/// Compares with the value of `uuid.UUID(**value)` in CPython 3.11.7, or with its exception.
 fn check(value: &str, expected: &str) {
     let typed = format!(r#"{{"__type__": "uuid", "__value__": {value}}}"#);
     let seen = match parse(typed.as_bytes()) {

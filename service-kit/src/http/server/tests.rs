@@ -1,4 +1,4 @@
-//! Limits, shutdown and clients that stand still, over real connections.
+//! Limits, shutdown and stalled clients, over real connections.
 
 use super::*;
 use axum::routing::get;
@@ -127,7 +127,7 @@ async fn a_client_that_closes_its_half_still_gets_its_answer() {
     assert!(read_to_end(&mut stream).await.ends_with("here"));
 }
 
-/// Slow headers on every connection there may be; a request on one more is answered all the same.
+/// With slow headers on every permitted connection, a request on one more is still answered.
 #[tokio::test]
 async fn clients_that_never_finish_their_headers_do_not_keep_others_out() {
     let limits = Limits {
@@ -148,7 +148,7 @@ async fn clients_that_never_finish_their_headers_do_not_keep_others_out() {
     assert!(read_to_end(&mut stream).await.ends_with("here"));
 }
 
-/// While all connections have a request, one more waits; it is served when one of them is.
+/// While all connections have a request, one more waits; it is served when one of them has been answered.
 #[tokio::test]
 async fn more_requests_than_connections_wait_for_their_turn() {
     let limits = Limits {
@@ -202,7 +202,7 @@ async fn a_handler_that_hangs_is_answered_for() {
     );
 }
 
-/// A client that reads nothing: its answers fill the buffers between, and then the connection ends.
+/// If a client reads nothing, its answers fill the buffers in between, and then the connection ends.
 #[tokio::test]
 async fn an_answer_that_is_not_taken_is_not_kept() {
     let limits = Limits {

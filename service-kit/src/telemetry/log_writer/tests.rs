@@ -1,4 +1,4 @@
-//! Readers that are gone or stand still, and disks that are full.
+//! Readers that are gone or stalled, and full disks.
 
 use super::*;
 use std::fs::OpenOptions;
@@ -87,7 +87,7 @@ fn waiting_for_the_end_has_an_end() {
     assert!(log.shared.backlog().is_writing);
 }
 
-/// Takes so many bytes, then fails until it is given more.
+/// A destination that accepts this many bytes, then fails until it is given more room.
 struct Room(Arc<Mutex<(usize, Vec<u8>)>>);
 
 impl Write for Room {

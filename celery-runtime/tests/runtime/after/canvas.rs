@@ -2,7 +2,7 @@
 
 use celery_protocol::{Embed, Signature, Value};
 
-use crate::rig::{Rig, vhost};
+use super::rig::{Rig, vhost};
 
 /// Runs a chain Python → Rust → Python → Rust: the worker of each step sends the next one.
 #[tokio::test(flavor = "multi_thread")]

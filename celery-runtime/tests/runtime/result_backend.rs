@@ -77,7 +77,7 @@ impl Rig {
     }
 
     fn variables(&self) -> Vec<(&str, &str)> {
-        const TASKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/result_backend");
+        const TASKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runtime/result_backend");
         // It is leaked, which is harmless for the few strings of a test.
         let broker: &'static str = self.vhost.amqp_url().leak();
         vec![
@@ -100,7 +100,7 @@ impl Rig {
     }
 
     async fn calls_with(&self, what: &str, variables: &[(&str, &str)]) -> Json {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/result_backend/calls.py");
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/runtime/result_backend/calls.py");
         let path = path.to_str().expect("a path");
         let program = python::spawn("python", &[path, what], variables);
         let status = program.wait_exit(CALLS).await;

@@ -3,7 +3,7 @@
 use celery_protocol::Value;
 use jiff::SignedDuration;
 
-use crate::rig::{Rig, vhost};
+use super::rig::{Rig, vhost};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_keeps_the_id_and_runs_at_its_time() {
@@ -35,7 +35,7 @@ async fn a_retry_keeps_the_id_and_runs_at_its_time() {
         [Value::None, Value::from("done")],
         "the callbacks are kept"
     );
-    let lines = crate::log::lines(&format!("demo.retry[{}] retry", id.trim()));
+    let lines = super::log::lines(&format!("demo.retry[{}] retry", id.trim()));
     let expected = format!(
         "INFO/MainProcess] Task demo.retry[{}] retry: Retry in 1s: KeyError('again')",
         id.trim()

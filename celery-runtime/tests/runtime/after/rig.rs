@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::log;
+use super::log;
 
 /// Limit for events that must happen eventually, also on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(2);
@@ -187,7 +187,7 @@ impl Rig {
 }
 
 /// The directory of `tasks.py`.
-pub(crate) const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/after");
+pub(crate) const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runtime/after");
 
 pub(crate) async fn vhost(name: &str) -> Vhost {
     harness::Broker::shared().await.vhost(name).await

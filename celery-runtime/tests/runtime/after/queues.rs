@@ -6,8 +6,8 @@ use harness::python;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::log;
-use crate::rig::{DIRECTORY, Rig, vhost};
+use super::log;
+use super::rig::{DIRECTORY, Rig, vhost};
 
 /// The queue is declared with priorities, and the messages with the highest priority run first.
 #[tokio::test(flavor = "multi_thread")]

@@ -124,7 +124,11 @@ async fn victim() {
 #[tokio::test]
 async fn nothing_outlives_a_killed_test_process() {
     let program = std::env::current_exe().unwrap();
-    let test = Process::spawn(program, ["--exact", "victim", "--nocapture"], [(VICTIM, "1")]);
+    let test = Process::spawn(
+        program,
+        ["--exact", "process::victim", "--nocapture"],
+        [(VICTIM, "1")],
+    );
     let line = test.wait_for_line("server ", SOON).await;
     let words: Vec<&str> = line.split_whitespace().rev().collect();
     let (directory, server) = (words[0].to_owned(), words[1].to_owned());

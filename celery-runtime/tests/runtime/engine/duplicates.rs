@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use celery_runtime::Status;
 use harness::Proxy;
 
-use crate::rig::Rig;
-use crate::vhost;
+use super::rig::Rig;
+use super::vhost;
 
 /// The broker redelivers messages that were unacked when the connection was lost; the run is still active here.
 #[tokio::test(flavor = "multi_thread")]

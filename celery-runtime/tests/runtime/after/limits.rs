@@ -6,8 +6,8 @@ use celery_protocol::Value;
 use harness::eventually;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::log;
-use crate::rig::{Rig, WAIT, vhost};
+use super::log;
+use super::rig::{Rig, WAIT, vhost};
 
 /// Allows 2/s: one run at once, then one every half second. A busy machine may start one late and the next soon
 /// after it, but none before its time.

@@ -12,7 +12,7 @@ use harness::{Broker, Proxy, Vhost, eventually};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::rig::{Rig, WAIT};
+use self::rig::{Rig, WAIT};
 
 pub(crate) async fn vhost(name: &str) -> Vhost {
     Broker::shared().await.vhost(name).await

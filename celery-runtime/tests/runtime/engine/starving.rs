@@ -10,7 +10,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::rig::WAIT;
+use super::rig::WAIT;
 
 /// The size of a frame's head. AMQP 0.9.1, 2.3.5: type, channel and size before the payload, an end mark after it.
 const HEAD: usize = 7;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use celery_runtime::Status;
 
-use crate::rig::Rig;
-use crate::starving::Starving;
-use crate::vhost;
+use super::rig::Rig;
+use super::starving::Starving;
+use super::vhost;
 
 /// Longest time without a message in these tests.
 const PATIENCE: Duration = Duration::from_secs(1);
