@@ -1,5 +1,5 @@
-//! How a callback ended, in the texts that Python's `str(response)` or `str(exception)` give (behaviour 3). Memory
-//! addresses and line numbers of Python's TLS build are left out.
+//! The outcome of a callback, in the texts of Python's `str(response)` or `str(exception)` (behaviour 3), without
+//! memory addresses and the line numbers of Python's TLS build.
 
 mod failure;
 
@@ -8,16 +8,16 @@ use std::fmt;
 pub use self::failure::Failure;
 pub(crate) use self::failure::{Abort, Break, Cause, Peer, ProxyFailure, TlsFailure};
 
-/// How a callback ended; its `Display` is Python's text, `callback_status` in the contract.
+/// The outcome of a callback. Its `Display` is Python's text, `callback_status` in the contract.
 #[derive(Debug)]
 pub enum CallbackStatus {
-    /// A final answer, whatever its code.
+    /// There was a final answer, with this status code.
     Response(u16),
     /// The URL is not valid (behaviour 1): nothing was sent.
     InvalidUrl,
     /// The 31st redirect was not followed.
     TooManyRedirects,
-    /// The URL, or that of a redirect, is valid but cannot be turned into a request: Python's text for that.
+    /// The URL, or that of a redirect, is valid but cannot be turned into a request; contains Python's text.
     Unsendable(String),
     /// The exchange failed.
     Failed(Failure),

@@ -1,7 +1,7 @@
-//! Callback URLs: which are valid, and the request that each becomes (behaviour 1 and 3).
+//! Callback URLs: which are valid, and the request for each (behaviour 1 and 3).
 //!
 //! The rules are those of Python's `validators` 0.36 and `requests` 2.34, which no URL crate shares (behaviour 1.10).
-//! Everything takes time linear in the length of the URL.
+//! All operations take time linear in the length of the URL.
 
 mod authority;
 mod credentials;
@@ -36,17 +36,17 @@ pub use self::unsendable::Unsendable;
 use self::authority::Authority;
 use self::split::split;
 
-/// Whether a callback URL is valid, and whether it can be sent to.
+/// The judgement of a callback URL: whether it is valid, and whether a request can be sent to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
-    /// Not valid: nothing may be sent to it.
+    /// The URL is not valid: nothing may be sent to it.
     Invalid,
-    /// Valid, but Python's `requests` cannot send to it.
+    /// The URL is valid, but Python's `requests` cannot send to it.
     Unsendable {
         /// The text of its exception.
         text: String,
     },
-    /// Valid, and what the request goes to.
+    /// The URL is valid, and a request can be sent to it.
     Sendable(CallbackUrl),
 }
 
@@ -55,7 +55,7 @@ pub fn judge(url: &str) -> Judgement {
     judge_wtf8(url.as_bytes())
 }
 
-/// Judges a callback URL that may hold lone surrogates, as a Python `str` may.
+/// Judges a callback URL that may contain lone surrogates, as a Python `str` may.
 pub fn judge_wtf8(url: &[u8]) -> Judgement {
     let text = String::from_utf8_lossy(url);
     let Some(authority) = validate(&text) else {
@@ -68,8 +68,8 @@ pub fn judge_wtf8(url: &[u8]) -> Judgement {
     }
 }
 
-/// The authority of a URL that is valid (behaviour 1). A lone surrogate may stand as U+FFFD: both are allowed in the
-/// same places.
+/// Returns the authority of a URL, if the URL is valid (behaviour 1). Lone surrogates may be replaced by U+FFFD: both
+/// are allowed in the same places.
 fn validate(url: &str) -> Option<Authority<'_>> {
     let is_web = url
         .as_bytes()
@@ -91,7 +91,7 @@ fn validate(url: &str) -> Option<Authority<'_>> {
     }
 }
 
-/// Python's `\s`.
+/// Returns whether Python's `\s` matches the character.
 fn is_white_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1C}'..='\u{1F}')
 }

@@ -1,4 +1,4 @@
-//! Sending one callback: a POST with the bytes that Python's `requests` sends, and the redirects that follow (behaviour 3).
+//! The client for callbacks: a POST with the bytes that Python's `requests` sends, and its redirects (behaviour 3).
 
 mod answer;
 mod connect;
@@ -26,21 +26,21 @@ use crate::proxy::{Proxies, Proxy};
 use crate::target_policy::TargetPolicy;
 use crate::webhook::{self, SigningSecrets};
 
-/// Redirects that are followed; the next one ends the callback.
+/// Maximum number of redirects that are followed; the next one ends the callback.
 const REDIRECT_LIMIT: usize = 30;
 
-/// How callbacks are sent.
+/// The configuration of callbacks.
 #[derive(Debug, Clone)]
 pub struct CallbackConfig {
     /// The limit of a whole callback, from the first name lookup to the last byte read, redirects included.
     pub timeout: Duration,
-    /// Which addresses may be dialled.
+    /// The addresses that may be dialled.
     pub targets: TargetPolicy,
-    /// The secrets that sign callbacks; without them a callback has only its id.
+    /// The secrets that sign callbacks; without them, a callback has only its id.
     pub signing: Option<SigningSecrets>,
 }
 
-/// Sends callbacks, each over connections of its own, as Python does.
+/// A client that sends callbacks, each over its own connections, as Python does.
 #[derive(Debug, Clone)]
 pub struct CallbackClient {
     connector: Connector,
@@ -51,7 +51,7 @@ pub struct CallbackClient {
 }
 
 impl CallbackClient {
-    /// A client that trusts what `tls` trusts (see [`tls`](crate::tls)) and goes through `proxies`.
+    /// Creates a client that uses the CA certificates of `tls` (see [`tls`](crate::tls)) and `proxies`.
     pub fn new(config: CallbackConfig, tls: Arc<rustls::ClientConfig>, proxies: &Proxies) -> Self {
         Self {
             connector: Connector {
@@ -64,8 +64,8 @@ impl CallbackClient {
         }
     }
 
-    /// POSTs `body`, which is JSON, and follows redirects. `id` tells this callback from others: a receiver that sees it
-    /// twice sees one callback sent twice.
+    /// POSTs `body`, which is JSON, and follows redirects. `id` identifies the callback: a receiver that gets the same
+    /// id twice has received the same callback twice.
     pub async fn post(&self, id: &str, url: CallbackUrl, body: String) -> CallbackStatus {
         let deadline = Deadline {
             at: Instant::now() + self.timeout,
@@ -117,7 +117,7 @@ impl CallbackClient {
     }
 }
 
-/// urllib3 names the proxy as the peer if the proxy could not be reached.
+/// Creates a failure. As in urllib3, its peer is the proxy if the proxy could not be reached.
 fn failure(peer: &Peer, proxy: Option<&Proxy>, target: String, cause: Cause) -> Failure {
     let at = match (&cause, proxy) {
         (Cause::Proxy(_), Some(proxy)) if !peer.tls => Peer {

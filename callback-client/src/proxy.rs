@@ -1,5 +1,5 @@
-//! Which proxy leads to a URL, by the variables that Python's `requests` reads (behaviour 3). Whoever reads them passes their
-//! values in.
+//! The choice of a proxy for a URL, by the variables that Python's `requests` reads (behaviour 3). The caller reads the
+//! variables and passes their values.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::Matcher;
 
-/// The proxy variables as they were set; empty if unset. They may hold passwords.
+/// The values of the proxy variables; empty if unset. They may contain passwords.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// `http_proxy` or `HTTP_PROXY`: for `http://` URLs.
@@ -16,12 +16,12 @@ pub struct Proxies {
     pub https: String,
     /// `all_proxy` or `ALL_PROXY`: for both.
     pub all: String,
-    /// `no_proxy` or `NO_PROXY`: hosts, domains and networks that are called directly.
+    /// `no_proxy` or `NO_PROXY`: hosts, domains and networks to call directly.
     pub no: String,
 }
 
 impl Proxies {
-    /// Chooses the proxy for each URL, for clients on hyper.
+    /// Returns a matcher that chooses the proxy for each URL, for clients that use hyper.
     pub fn matcher(&self) -> Matcher {
         Matcher::builder()
             .http(self.http.clone())
@@ -31,14 +31,14 @@ impl Proxies {
             .build()
     }
 
-    /// Logs which proxies are in force, as they may come from an environment that was made for other programs.
+    /// Logs the proxies in use, because they may come from an environment that was meant for other programs.
     pub fn announce(&self) {
         for ProxyServer { variable, host, port } in self.servers() {
             tracing::warn!("callbacks go through the proxy {host}:{port} ({variable})");
         }
     }
 
-    /// The servers that the variables name, each with its variable.
+    /// Returns the servers that the variables name, each with its variable.
     pub fn servers(&self) -> Vec<ProxyServer> {
         let named = [
             ("HTTP_PROXY", &self.http),
@@ -83,9 +83,9 @@ impl fmt::Debug for Proxies {
 pub struct ProxyServer {
     /// The variable in capitals, such as `HTTP_PROXY`.
     pub variable: &'static str,
-    /// Name or address, an IPv6 address without brackets.
+    /// The name or address; an IPv6 address is without brackets.
     pub host: String,
-    /// TCP port; 80 unless the variable has one.
+    /// The TCP port; 80 unless the variable contains one.
     pub port: u16,
 }
 
@@ -99,7 +99,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy for this scheme, host and port, if any. Only `http://` proxies are known; others are not used.
+    /// Returns the proxy for this scheme, host and port, if any. Only `http://` proxies are supported; others are not
+    /// used.
     pub(crate) fn choose(matcher: &Matcher, tls: bool, host: &str, port: u16) -> Option<Self> {
         let authority = if host.contains(':') {
             format!("[{host}]:{port}")

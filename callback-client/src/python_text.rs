@@ -1,12 +1,12 @@
-//! Python's `repr()` of a text, which stands in the texts of its exceptions.
+//! Python's `repr()` of a text, which the texts of its exceptions contain.
 
 use std::fmt::Write as _;
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
 
-/// Returns the text as CPython 3.11's `repr()` shows it: in single quotes, or in double ones if it holds a single and no
-/// double quote.
+/// Returns the text as formatted by CPython 3.11's `repr()`: in single quotes, or in double quotes if it contains a
+/// single quote and no double quote.
 pub(crate) fn repr(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') {
         '"'
@@ -39,7 +39,7 @@ pub(crate) fn repr(text: &str) -> String {
     shown
 }
 
-/// `str.isprintable()` of CPython 3.11, which knows the characters of Unicode 14.
+/// Returns `str.isprintable()` of CPython 3.11, which has the characters of Unicode 14.
 fn is_printable(c: char) -> bool {
     use GeneralCategory::{
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Surrogate, Unassigned,
@@ -69,7 +69,8 @@ fn is_newer_than_unicode_14(c: char) -> bool {
         .is_some_and(|&(first, _)| first <= code)
 }
 
-/// Ranges, both ends included, of code points none of which is printable in Unicode 14 and some of which are later.
+/// Ranges, with both ends included, of code points that are not printable in Unicode 14, although some became printable
+/// later.
 #[rustfmt::skip]
 const SINCE_UNICODE_14: [(u32, u32); 85] = [
     (0x558, 0x558), (0x58B, 0x58C), (0x5C8, 0x5C9), (0x88F, 0x897), (0xB53, 0xB54), (0xC5C, 0xC5C), (0xCDC, 0xCDC),

@@ -1,6 +1,7 @@
-//! Which addresses a callback may be sent to (design.md, "Callback target policy").
+//! The addresses to which callbacks may be sent (design.md, "Callback target policy").
 //!
-//! The URL comes from a stranger, who without a policy could have anything called that this program can reach. The policy is asked about the address that is dialled, after every name resolution and on every redirect.
+//! The URL comes from a stranger, who without a policy could make this program call anything that it can reach. The
+//! policy applies to the address that is dialled, after every name resolution and on every redirect.
 
 mod embedded;
 mod scope;
@@ -14,11 +15,11 @@ use ipnet::IpNet;
 use self::embedded::embedded_ipv4;
 use self::scope::is_public;
 
-/// Addresses that callbacks may go to: all, public ones, or those of some networks. Link-local addresses and those
-/// under which clouds hand out credentials are never among them.
+/// The addresses to which callbacks may be sent: all, public ones, or those of some networks. Link-local addresses and
+/// those under which clouds hand out credentials are never permitted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TargetPolicy {
-    /// All.
+    /// All addresses.
     #[default]
     Any,
     /// Globally routable unicast addresses.
@@ -27,23 +28,23 @@ pub enum TargetPolicy {
     Networks(Vec<IpNet>),
 }
 
-/// Why a policy cannot be read.
+/// The reason why a policy cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// Neither a word nor a network.
-    #[error("{0:?} is no network; expected \"any\", \"public\" or networks such as 10.0.0.0/8,fd00::/8")]
+    /// A text is neither a keyword nor a network.
+    #[error("{0:?} is not a network; expected \"any\", \"public\" or networks such as 10.0.0.0/8,fd00::/8")]
     NotANetwork(String),
-    /// An address of a network instead of the network.
+    /// A text is an address within a network instead of the network.
     #[error("{network} has bits set beyond its prefix; did you mean {}?", .network.trunc())]
     HostBits {
-        /// As it was given.
+        /// The network as given.
         network: IpNet,
     },
 }
 
 impl TargetPolicy {
-    /// Whether a callback may be sent to `address`. An IPv6 address that stands for an IPv4 address (mapped,
-    /// compatible, translated, NAT64, 6to4, Teredo) is never permitted where that one is refused always.
+    /// Returns whether a callback may be sent to `address`. An IPv6 address that embeds an IPv4 address (mapped,
+    /// compatible, translated, NAT64, 6to4, Teredo) is never permitted if that address is always refused.
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         if is_refused_always(address) {
@@ -57,8 +58,8 @@ impl TargetPolicy {
     }
 }
 
-/// Instance metadata: AWS (also over IPv6), Google (over IPv6), Alibaba, Azure's `WireServer`, Oracle. Most others are
-/// link-local.
+/// The addresses of instance metadata: AWS (also over IPv6), Google (over IPv6), Alibaba, Azure's `WireServer`, Oracle.
+/// Most others are link-local.
 const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xFD00, 0xEC2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xFD20, 0xCE, 0, 0, 0, 0, 0, 0x254)),
@@ -99,7 +100,7 @@ impl FromIterator<IpNet> for TargetPolicy {
     }
 }
 
-/// A network, or a single address.
+/// Parses a network or a single address.
 fn parse_network(text: &str) -> Result<IpNet, PolicyError> {
     let network: IpNet = text
         .parse()
@@ -112,7 +113,7 @@ fn parse_network(text: &str) -> Result<IpNet, PolicyError> {
     }
 }
 
-/// The form that is parsed.
+/// Writes the form that can be parsed.
 impl fmt::Display for TargetPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -238,18 +239,21 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn errors_name_the_mistake() {
         let error = |text: &str| text.parse::<TargetPolicy>().unwrap_err().to_string();
         let expected = "expected \"any\", \"public\" or networks such as 10.0.0.0/8,fd00::/8";
         assert_eq!(
             error("10.0.0.0/33"),
-            format!("\"10.0.0.0/33\" is no network; {expected}")
+            format!("\"10.0.0.0/33\" is not a network; {expected}")
         );
-        assert_eq!(error("private"), format!("\"private\" is no network; {expected}"));
-        assert_eq!(error("10.0.0.0/8,"), format!("\"\" is no network; {expected}"));
+        assert_eq!(
+            error("private"),
+            format!("\"private\" is not a network; {expected}")
+        );
+        assert_eq!(error("10.0.0.0/8,"), format!("\"\" is not a network; {expected}"));
         assert_eq!(
             error("public,10.0.0.0/8"),
-            format!("\"public\" is no network; {expected}")
+            format!("\"public\" is not a network; {expected}")
         );
         assert_eq!(
             error("10.0.0.1/8"),

@@ -1,4 +1,4 @@
-//! Whose certificates are trusted over TLS, for callbacks and other HTTP clients of the same program.
+//! The trusted CA certificates, for callbacks and other HTTP clients of the same program.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why TLS cannot be set up.
+/// The reason why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// A file or directory could not be read.
@@ -14,27 +14,28 @@ pub enum TrustError {
     Unreadable {
         /// The bundle.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// Nothing in it is a certificate.
+    /// The file or directory contains no certificate.
     #[error("no CA certificate in {}", .path.display())]
     Empty {
         /// The bundle.
         path: PathBuf,
     },
-    /// The TLS library refused its own defaults.
+    /// The TLS library does not accept its own defaults.
     #[error("cannot set up TLS")]
     Setup(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// TLS 1.2 and 1.3 with ALPN `http/1.1`. It trusts `ca_bundle`, a PEM file or a hashed directory (Python's
-/// `REQUESTS_CA_BUNDLE`), or without one Mozilla's roots, as Python's `requests` does with certifi.
+/// Returns a configuration for TLS 1.2 and 1.3 with ALPN `http/1.1`. It trusts the CA certificates in `ca_bundle`, a
+/// PEM file or a hashed directory (Python's `REQUESTS_CA_BUNDLE`), or without one Mozilla's, as Python's `requests`
+/// does with certifi. Reads the bundle, which blocks if it is a pipe.
 ///
 /// # Errors
 ///
-/// [`TrustError`]: there is no certificate to trust. Reads the bundle, which blocks if it is a pipe.
+/// If there is no certificate to trust.
 pub fn client_config(ca_bundle: Option<&Path>) -> Result<ClientConfig, TrustError> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,16 +1,16 @@
-//! Why a callback did not reach its receiver, for a log: in plain words, without the path and query of its URL and without
-//! what a peer has written.
+//! The reason why a callback did not reach its receiver, for a log: in plain words, without the path and query of its
+//! URL and without text that a peer has sent.
 
 use std::io;
 
 use crate::callback_status::{Abort, CallbackStatus, Cause, Failure, ProxyFailure, TlsFailure};
 
-/// How much is shown of a host and a reason, in characters: more than the longest name that DNS knows.
+/// Maximum length of a host or a reason in a log, in characters: more than the longest name in DNS.
 const LONGEST: usize = 320;
 
 impl CallbackStatus {
-    /// What went wrong and where, if the receiver has not taken the callback. `url` returns the URL; it is called only if the
-    /// URL itself is at fault.
+    /// Returns what went wrong and where, if the receiver has not accepted the callback. `url` returns the URL; it is
+    /// called only if the URL itself is at fault.
     pub fn trouble(&self, url: impl FnOnce() -> String) -> Option<String> {
         match self {
             Self::Response(code) if *code < 400 => None,
@@ -20,7 +20,9 @@ impl CallbackStatus {
                 fault(&url())
             )),
             Self::TooManyRedirects => Some("the receiver redirected it more than 30 times".to_owned()),
-            Self::Unsendable(_) => Some("its URL, or that of a redirect, cannot be requested".to_owned()),
+            Self::Unsendable(_) => {
+                Some("no request can be made from its URL, or from that of a redirect".to_owned())
+            }
             Self::Failed(failure) => Some(failure.trouble()),
         }
     }
@@ -31,7 +33,7 @@ impl Failure {
         let why = match &self.cause {
             Cause::NameResolution(error) => format!("the name cannot be resolved: {}", words(error)),
             Cause::Forbidden => {
-                "this address may not be called (CALLBACK_NETWORKS; link-local and metadata addresses never)"
+                "callbacks to this address are not permitted (by CALLBACK_NETWORKS; never to link-local and metadata addresses)"
                     .to_owned()
             }
             Cause::BadHeader => "its URL cannot be sent in a header".to_owned(),
@@ -44,21 +46,21 @@ impl Failure {
             }
             Cause::Proxy(ProxyFailure::Tunnel(_)) => "the proxy refused to connect".to_owned(),
             Cause::Tls(TlsFailure::Certificate(why)) => format!("the certificate is not accepted: {why}"),
-            Cause::Tls(TlsFailure::Closed) => "the connection ended in the TLS handshake".to_owned(),
+            Cause::Tls(TlsFailure::Closed) => "the connection ended during the TLS handshake".to_owned(),
             Cause::Tls(TlsFailure::Other(_)) => "the TLS handshake failed".to_owned(),
             Cause::ReadTimeout { seconds } => format!("no answer within {seconds} s (CALLBACK_TIMEOUT_SEC)"),
-            Cause::BodyTimeout => "the answer did not end in time (CALLBACK_TIMEOUT_SEC)".to_owned(),
+            Cause::BodyTimeout => "the answer was not complete in time (CALLBACK_TIMEOUT_SEC)".to_owned(),
             Cause::Aborted(Abort::Closed | Abort::Os(_)) => {
                 "the connection ended without an answer".to_owned()
             }
             Cause::Aborted(_) => "the answer is not HTTP".to_owned(),
-            Cause::Broken(_) => "the answer broke off".to_owned(),
+            Cause::Broken(_) => "the answer ended early".to_owned(),
         };
         format!("{}:{}: {}", shown(&self.at.host), self.at.port, shown(&why))
     }
 }
 
-/// The fault of a URL that is not valid, as far as it is one of the frequent ones.
+/// Returns the fault of a URL that is not valid, in detail if it is a frequent one.
 fn fault(url: &str) -> &'static str {
     let Some((scheme, rest)) = url.split_once("://") else {
         return "it does not begin with http:// or https://";
@@ -68,13 +70,14 @@ fn fault(url: &str) -> &'static str {
     if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
         "it does not begin with http:// or https://"
     } else if !host.contains(['.', '[']) {
-        "its host is neither an address nor a name with a dot in it, as `localhost` is not"
+        "its host is neither an address nor a name with a dot (`localhost` has none)"
     } else {
-        "it breaks a rule of Python's validators (docs/adr/0008-callback-url-rules.md)"
+        "it violates a rule of Python's validators (docs/adr/0008-callback-url-rules.md)"
     }
 }
 
-/// A stranger's text for a log: on one line, with control characters escaped, and at most 320 characters of it.
+/// Returns a stranger's text in a form for a log: on one line, with control characters escaped, and at most 320
+/// characters.
 pub fn shown(text: &str) -> String {
     let plain = |c: char| {
         if c.is_control() {
@@ -86,7 +89,8 @@ pub fn shown(text: &str) -> String {
     text.chars().take(LONGEST).map(plain).collect()
 }
 
-/// The operating system's words without its number, the resolver's without the standard library's.
+/// Returns the words of the operating system without its number, or those of the resolver without the prefix of the
+/// standard library.
 fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text
@@ -144,8 +148,8 @@ mod tests {
         for (url, words) in [
             ("ftp://example.com/", "begin with http"),
             ("127.0.0.1:9000/", "begin with http"),
-            ("http://localhost:9000/?key=secret", "`localhost` is not"),
-            ("http://user:a.b@callback/x.y", "`localhost` is not"),
+            ("http://localhost:9000/?key=secret", "`localhost` has none"),
+            ("http://user:a.b@callback/x.y", "`localhost` has none"),
             ("http://example.com/?a", "a rule of Python's validators"),
             ("http://my_host.example.com/", "a rule of Python's validators"),
         ] {
@@ -159,7 +163,8 @@ mod tests {
         let text = failed("a\nERROR b", Cause::Forbidden);
         assert_eq!(
             text,
-            "a\\nERROR b:8443: this address may not be called (CALLBACK_NETWORKS; link-local and metadata addresses never)"
+            "a\\nERROR b:8443: callbacks to this address are not permitted (by CALLBACK_NETWORKS; never to link-local and \
+             metadata addresses)"
         );
         let text = failed(&"x".repeat(100_000), Cause::BodyTimeout);
         assert!(text.len() < 500, "{}", text.len());

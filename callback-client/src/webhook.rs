@@ -1,4 +1,4 @@
-//! The headers by which a receiver tells callbacks apart and knows whom they are from (Standard Webhooks, ADR 40).
+//! The headers by which a receiver identifies a callback and verifies its sender (Standard Webhooks, ADR 40).
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -14,40 +14,40 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// The longest id, in bytes, that is sent as it is.
+/// Maximum length in bytes of an id that is sent as it is.
 const ID_LIMIT: usize = 255;
 
-/// The size of a secret in bytes, by Standard Webhooks.
+/// The size of a secret in bytes, according to Standard Webhooks.
 const SECRET_SIZES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The secrets that sign callbacks, at least one; several while receivers change from one to the next.
+/// The secrets that sign callbacks: at least one, or several while receivers change from one to the next.
 #[derive(Clone)]
 pub struct SigningSecrets(Vec<hmac::Key>);
 
-/// Why secrets cannot be read. Says which one, never what it is.
+/// The reason why secrets cannot be parsed. It gives the number of the secret, never its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// There is none.
-    #[error("holds no secret, expected whsec_ and base64 of {} to {} random bytes", SECRET_SIZES.start(), SECRET_SIZES.end())]
+    /// There is no secret.
+    #[error("contains no secret; expected whsec_ and base64 of {} to {} random bytes", SECRET_SIZES.start(), SECRET_SIZES.end())]
     Missing,
-    /// Not `whsec_…`.
+    /// A secret does not begin with `whsec_`.
     #[error("secret {number} does not begin with whsec_")]
     Prefix {
-        /// Counted from 1.
+        /// The number of the secret, counted from 1.
         number: usize,
     },
-    /// What follows `whsec_` is not base64.
-    #[error("secret {number} is no base64 after whsec_")]
+    /// The text after `whsec_` is not base64.
+    #[error("secret {number} is not valid base64 after whsec_")]
     Base64 {
-        /// Counted from 1.
+        /// The number of the secret, counted from 1.
         number: usize,
     },
-    /// Too few or too many bytes.
-    #[error("secret {number} has {size} bytes, expected {} to {}", SECRET_SIZES.start(), SECRET_SIZES.end())]
+    /// A secret has too few or too many bytes.
+    #[error("secret {number} has {size} bytes; expected {} to {}", SECRET_SIZES.start(), SECRET_SIZES.end())]
     Size {
-        /// Counted from 1.
+        /// The number of the secret, counted from 1.
         number: usize,
-        /// In bytes.
+        /// Its size in bytes.
         size: usize,
     },
 }
@@ -55,7 +55,7 @@ pub enum SecretError {
 impl FromStr for SigningSecrets {
     type Err = SecretError;
 
-    /// `whsec_<base64>`, or several with spaces or commas between them.
+    /// Parses `whsec_<base64>`, or several of them, separated by spaces or commas.
     fn from_str(text: &str) -> Result<Self, SecretError> {
         let secrets = text
             .split([' ', ','])
@@ -76,7 +76,7 @@ fn parse_secret(text: &str, number: usize) -> Result<hmac::Key, SecretError> {
         .ok_or(SecretError::Prefix { number })?;
     let secret = STANDARD
         .decode(text)
-        // Its error shows a byte of the secret.
+        // The decoder's error would show a byte of the secret.
         .map_err(|_| SecretError::Base64 { number })?;
     let size = secret.len();
     if !SECRET_SIZES.contains(&size) {
@@ -92,7 +92,7 @@ impl fmt::Debug for SigningSecrets {
 }
 
 impl SigningSecrets {
-    /// The value of `webhook-signature`.
+    /// Returns the value of `webhook-signature`.
     fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
         let signed = format!("{id}.{timestamp}.{body}");
         let signatures: Vec<String> = self
@@ -107,7 +107,7 @@ impl SigningSecrets {
     }
 }
 
-/// The headers of the callback `id` that carries `body` and is sent `now`; without `secrets` only the id.
+/// Returns the headers of the callback `id` with `body`, sent at `now`; without `secrets`, only the id.
 pub(crate) fn headers(
     id: &str,
     body: &str,
@@ -123,13 +123,14 @@ pub(crate) fn headers(
     }
     texts
         .into_iter()
-        // Visible ASCII and single spaces, so that none is left out.
+        // All texts are visible ASCII and single spaces, so no header is left out.
         .filter_map(|(name, text)| Some((name, HeaderValue::try_from(text).ok()?)))
         .collect()
 }
 
-/// The id itself if it is short and visible ASCII without `.`, as Celery's task ids are, else `sha256-` and its SHA-256 in
-/// hexadecimal digits: as unique and constant, but fit for a header, and its end is plain in what is signed.
+/// Returns the id itself if it is short and visible ASCII without `.`, like Celery's task ids; else `sha256-` and its
+/// SHA-256 in hexadecimal digits. The digest is as unique and constant as the id, but valid in a header, and it marks
+/// clearly where the id ends in the signed text.
 fn webhook_id(id: &str) -> String {
     let fits =
         (1..=ID_LIMIT).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.');

@@ -146,7 +146,7 @@ async fn a_worker_starts_and_works_without_its_elasticsearch() {
     })
     .await;
     assert_eq!(documents.len(), 1);
-    ours.wait_for_line("the audit log takes records again", WAIT)
+    ours.wait_for_line("the audit log accepts records again", WAIT)
         .await;
     assert!(!ours.lines().concat().contains(Elasticsearch::PASSWORD));
 }
@@ -179,7 +179,7 @@ async fn what_a_worker_does_during_an_outage_is_logged_after_it() {
 
     node.start_again().await;
     documents_are(&node, &tasks[..21]).await;
-    ours.wait_for_line("the audit log takes records again", WAIT)
+    ours.wait_for_line("the audit log accepts records again", WAIT)
         .await;
     send(&vhost, &callbacks, &tasks[21..]).await;
     documents_are(&node, &tasks).await;

@@ -85,7 +85,7 @@ async fn callers_do_not_notice(mut server: Server, log: AuditLog) {
     let back = Instant::now();
     rig.worker
         .process()
-        .wait_for_line("the audit log takes records again", Duration::from_mins(2))
+        .wait_for_line("the audit log accepts records again", Duration::from_mins(2))
         .await;
     let replayed = back.elapsed();
     sleep(WARM_UP).await;

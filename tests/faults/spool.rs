@@ -1,4 +1,4 @@
-//! The audit log down and no room for its spool: records are kept back, their messages unacknowledged, verdicts stop. And a
+//! The audit log down and no room for its spool: records are held back, their messages unacknowledged, verdicts stop. And a
 //! worker that starts when there is no room.
 
 use std::fs;
@@ -29,7 +29,7 @@ async fn full() {
     let full = rig
         .worker
         .process()
-        .wait_for_line("records are kept back", Duration::from_mins(1))
+        .wait_for_line("records are held back", Duration::from_mins(1))
         .await;
     assert!(full.contains("is full"), "{full}");
     sleep(Duration::from_secs(5)).await;
@@ -57,7 +57,7 @@ async fn full_at_the_start() {
     rig.worker.start().await;
     let worker = rig.worker.process();
     let full = worker
-        .wait_for_line("records are kept back", Duration::from_mins(1))
+        .wait_for_line("records are held back", Duration::from_mins(1))
         .await;
     assert!(full.contains("its disk is full"), "{full}");
     let before = rig.ledger.figures().logged;

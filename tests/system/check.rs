@@ -221,11 +221,11 @@ async fn the_worker() {
             shown(&vhost)
         ),
         &format!(
-            "ok      ACL service {} (answers, with status 404)",
+            "ok      ACL service {} (answers with status 404)",
             acl.url("").replace("http://", "http://**@")
         ),
         &format!("ok      audit log in Redis 127.0.0.1:{} (answers)", redis.port()),
-        &format!("ok      audit spool {} (can be written)", spool.display()),
+        &format!("ok      audit spool {} (is writable)", spool.display()),
     ]);
     assert_eq!(vhost.queues().await, [""; 0], "nothing is declared");
     assert_eq!(redis.audit_keys().count().await, Some(0));
@@ -320,7 +320,7 @@ async fn the_worker_with_elasticsearch_or_no_audit_log() {
     assert_eq!(checked.code, Some(0), "{}", checked.process.tail());
     assert_eq!(genuine.requests().len(), 1, "only GET /");
     for (url, why) in [
-        (other.url(""), "no Elasticsearch"),
+        (other.url(""), "the server is not Elasticsearch"),
         (forbidding.url(""), "ELASTIC_PASSWORD (status 401)"),
         (format!("http://127.0.0.1:{}", free_port()), "onnection refused"),
     ] {

@@ -132,7 +132,7 @@ async fn worker() {
         "audit log",
         &variables,
     );
-    fails(&process, "writing the audit log").await;
+    fails(&process, "the audit log writer").await;
 }
 
 /// A run whose end cannot be noted: its message must not stay in the queue unseen. What else runs is finished first.

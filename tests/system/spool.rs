@@ -118,7 +118,7 @@ async fn a_worker_killed_during_an_outage_of_the_log_leaves_its_records_to_the_n
 
     rig.log.start_again().await;
     let second = rig.worker().await;
-    let over = second.wait_for_line("takes records again", SETTLE).await;
+    let over = second.wait_for_line("accepts records again", SETTLE).await;
     assert!(over.contains("200 were replayed"), "{over}");
     rig.has_each_once(&answers).await;
     println!("log down, kill -9: 200 accepted, 0 lost, 0 twice");
@@ -174,7 +174,7 @@ async fn a_worker_starts_without_room_for_its_spool() {
 
     rig.log.start_again().await;
     let second = rig.worker_without_room().await;
-    let full = second.wait_for_line("records are kept back", SETTLE).await;
+    let full = second.wait_for_line("records are held back", SETTLE).await;
     assert!(full.contains("its disk is full"), "{full}");
     let new = rig.requests(50, Duration::from_millis(5)).await;
     rig.has_each_once(&new).await;
@@ -182,7 +182,7 @@ async fn a_worker_starts_without_room_for_its_spool() {
 
     give_room(&second);
     let over = second
-        .wait_for_line("the audit log takes records again", SETTLE)
+        .wait_for_line("the audit log accepts records again", SETTLE)
         .await;
     assert!(over.contains("50 were replayed"), "{over}");
     rig.has_each_once(&waiting).await;

@@ -1,4 +1,4 @@
-//! Asking the ACL service whether a driver may charge (behaviour 4).
+//! The client of the ACL service, which decides whether a driver may charge (behaviour 4).
 
 mod outage;
 
@@ -15,47 +15,48 @@ use tokio::time::Instant;
 use self::outage::Outage;
 use crate::driver_token;
 
-/// Bytes of an answer that are read.
+/// Maximum size of an answer in bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
-/// Redirects that Python follows.
+/// Maximum number of redirects, as in Python.
 const REDIRECT_LIMIT: usize = 30;
 
-/// The keys that may carry the answer: the service's own word, then that of its documentation.
+/// The keys that may contain the answer: the one that the service sends, then the one in its documentation.
 const KEYS: [&str; 2] = ["authorized", "allowed"];
 
-/// The client cannot be set up.
+/// The error if the client cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the client for the ACL service")]
 pub struct SetUpError(#[source] Box<dyn Error + Send + Sync>);
 
-/// Why there is no answer. Every one of them makes the verdict `unknown`. Never shows the URL: it holds the token.
+/// The reason why there is no usable answer. Each of them makes the verdict `unknown`. None of the texts shows the URL,
+/// because it contains the token.
 #[derive(Debug, thiserror::Error)]
 pub enum AclError {
-    /// The time was up before the whole answer had come.
+    /// The time was up before the whole answer had arrived.
     #[error("the ACL service did not answer in time")]
     TimedOut,
     /// The exchange failed.
-    #[error("the ACL service could not be asked")]
+    #[error("the request to the ACL service failed")]
     Exchange(#[source] Box<dyn Error + Send + Sync>),
-    /// An answer other than 2xx.
+    /// The status is not 2xx.
     #[error("the ACL service answered with status {0}")]
     Status(u16),
-    /// More than 64 KiB.
-    #[error("the ACL service's answer has more than {ANSWER_LIMIT} bytes")]
+    /// The answer is longer than 64 KiB.
+    #[error("the ACL service's answer is longer than {ANSWER_LIMIT} bytes")]
     TooLong,
-    /// Not JSON.
-    #[error("the ACL service's answer is no JSON")]
+    /// The answer is not JSON.
+    #[error("the ACL service's answer is not valid JSON")]
     NotJson(#[source] json::JsonError),
-    /// JSON without either key.
-    #[error("the ACL service's answer says neither `authorized` nor `allowed`")]
+    /// The answer is JSON but has neither key.
+    #[error("the ACL service's answer has neither `authorized` nor `allowed`")]
     Silent,
-    /// JSON whose value is neither yes nor no.
-    #[error("the ACL service's answer is neither true, false, 1 nor 0")]
+    /// The value of the key means neither yes nor no.
+    #[error("the ACL service's answer is not true, false, 1 or 0")]
     Unclear,
 }
 
-/// Asks one ACL service over connections that are kept.
+/// A client of one ACL service, which reuses its connections.
 #[derive(Debug)]
 pub struct AclClient {
     http: reqwest::Client,
@@ -64,11 +65,11 @@ pub struct AclClient {
 }
 
 impl AclClient {
-    /// `base_url` is used as it stands: a trailing `/` makes two.
+    /// Creates a client. `base_url` is used as it is: if it ends in `/`, the path begins with two.
     ///
     /// # Errors
     ///
-    /// A proxy cannot be used.
+    /// If a proxy cannot be used.
     pub fn new(base_url: String, tls: rustls::ClientConfig, proxies: &Proxies) -> Result<Self, SetUpError> {
         Ok(Self {
             http: http_client(tls, proxies).map_err(|error| SetUpError(error.into()))?,
@@ -77,18 +78,18 @@ impl AclClient {
         })
     }
 
-    /// The status of an answer to a request for nothing in particular: whatever it is, there is a service.
+    /// Requests the root path and returns the status of the answer. Any status shows that the service is running.
     ///
     /// # Errors
     ///
-    /// There is no answer. Does not show the URL, which may hold a password.
+    /// If there is no answer. The error does not show the URL, which may contain a password.
     pub async fn look(&self) -> Result<u16, AclError> {
         let answer = self.http.get(format!("{}/", self.base_url)).send().await;
         answer.map(|answer| answer.status().as_u16()).map_err(failed)
     }
 
-    /// Whether the driver may charge at the station; `None` if there is no usable answer. Logs an outage when it begins and
-    /// when it is over, and each failure in between at debug level.
+    /// Asks whether the driver may charge at the station; returns `None` if there is no usable answer. Logs an outage
+    /// when it begins and when it is over, and each failure in between at debug level.
     ///
     /// `within` bounds the whole exchange; `now` is the time at which it begins, in nanoseconds since 1970.
     pub async fn ask(&self, station_id: &str, token: &Text, within: Duration, now: i128) -> Option<bool> {
@@ -99,7 +100,7 @@ impl AclClient {
         answer.ok()
     }
 
-    /// Whether the driver may charge at the station. `within` bounds the whole exchange, the body included.
+    /// Asks whether the driver may charge at the station. `within` bounds the whole exchange, including the body.
     pub async fn is_allowed(
         &self,
         station_id: &str,
@@ -109,7 +110,7 @@ impl AclClient {
         let url = self.url(station_id, token);
         let began = Instant::now();
         match tokio::time::timeout(within, self.exchange(url)).await {
-            // The timer counts in milliseconds; an answer after the deadline is none.
+            // The timer has a resolution of milliseconds; an answer after the deadline does not count.
             Ok(answer) if began.elapsed() <= within => answer,
             _ => Err(AclError::TimedOut),
         }
@@ -170,7 +171,7 @@ fn failed(error: reqwest::Error) -> AclError {
     AclError::Exchange(error.without_url().into())
 }
 
-/// The value of an answer. Bytes that are not UTF-8 are replaced, as in Python.
+/// Returns the value in an answer. Bytes that are not UTF-8 are replaced, as in Python.
 fn answer(body: &[u8]) -> Result<bool, AclError> {
     let text = String::from_utf8_lossy(body);
     let value = json::parse(text.as_bytes()).map_err(AclError::NotJson)?;

@@ -1,5 +1,5 @@
 //! The arguments of the `authorize` task, bound as CPython binds those of
-//! `def authorize(station_id, driver_token, callback_url, expiry_time_ns)`, and what it makes of wrong ones.
+//! `def authorize(station_id, driver_token, callback_url, expiry_time_ns)`, and the errors that it raises for wrong ones.
 
 mod error;
 mod expiry;
@@ -13,22 +13,22 @@ use crate::task_name;
 /// The parameters, in order.
 const PARAMETERS: [&str; 4] = ["station_id", "driver_token", "callback_url", "expiry_time_ns"];
 
-/// One value per parameter, of whatever type the message had.
+/// One value per parameter, of the type that it has in the message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arguments {
-    /// Which station asks.
+    /// The station that asks.
     pub station_id: Value,
-    /// For which driver.
+    /// The token of the driver.
     pub driver_token: Value,
-    /// Where the verdict goes.
+    /// The URL to which the verdict is sent.
     pub callback_url: Value,
-    /// Until when a verdict is of use, in nanoseconds since 1970.
+    /// The time until which a verdict is of use, in nanoseconds since 1970.
     pub expiry_time_ns: Value,
 }
 
 impl Arguments {
-    /// Binds `authorize(*args, **kwargs)`. CPython's order: names that are unknown or given twice, too many positions, then
-    /// missing ones (CPython 3.11 `Python/ceval.c`: `initialize_locals`).
+    /// Binds `authorize(*args, **kwargs)`. Mistakes are found in CPython's order: unknown or repeated names, too many
+    /// positional arguments, then missing arguments (CPython 3.11 `Python/ceval.c`: `initialize_locals`).
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ impl Arguments {
         }
     }
 
-    /// The station as an ACL URL and the log have it, if it is a UUID: typed, or text of the form 8-4-4-4-12, which keeps
-    /// its case.
+    /// Returns the station as it appears in an ACL URL and in the log, if it is a UUID: either a typed UUID, or a text
+    /// of the form 8-4-4-4-12, whose case is kept.
     pub fn station_uuid(&self) -> Option<String> {
         match &self.station_id {
             Value::Uuid(uuid) => Some(uuid.to_string()),
@@ -97,7 +97,7 @@ impl Arguments {
         }
     }
 
-    /// The token, if it is a text.
+    /// Returns the token, if it is a text.
     pub fn token(&self) -> Result<&Text, ArgumentError> {
         match &self.driver_token {
             Value::Text(token) => Ok(token),
@@ -114,7 +114,7 @@ impl Arguments {
         }
     }
 
-    /// The callback URL, if it is a text.
+    /// Returns the callback URL, if it is a text.
     pub fn url(&self) -> Result<&Text, ArgumentError> {
         self.callback_url.as_text().ok_or_else(|| {
             let message = format!(
@@ -125,13 +125,13 @@ impl Arguments {
         })
     }
 
-    /// When a verdict comes too late, if that is a number.
+    /// Returns the time from which a verdict is too late, if the argument is a number.
     pub fn expiry(&self) -> Result<Expiry, ArgumentError> {
         Expiry::of(&self.expiry_time_ns)
     }
 }
 
-/// The items of whatever stands after `*`: a text gives characters, a dict keys.
+/// Returns the items of the value after `*`: the characters of a text, the keys of a dict.
 fn positional(args: &Value) -> Result<Vec<Value>, ArgumentError> {
     Ok(match args {
         Value::List(items) | Value::Tuple(items) => items.clone(),

@@ -1,4 +1,5 @@
-//! One authorization from top to bottom (behaviour 5): expired? valid? allowed? Then the callback, then the record.
+//! One authorization from start to end (behaviour 5): whether it is expired, valid and allowed, then the callback, then
+//! the record.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::audit_log::{AuditLog, AuditRecord};
 use crate::driver_token;
 use crate::verdict::Verdict;
 
-/// Decides, calls back and records.
+/// Decides on authorizations, sends the callbacks and writes the audit records.
 #[derive(Debug)]
 pub struct Authorizer {
     acl: AclClient,
@@ -22,13 +23,13 @@ pub struct Authorizer {
     audit_log: AuditLog,
 }
 
-/// What follows from the arguments alone.
+/// The decision that follows from the arguments alone.
 enum Decision<'a> {
     /// The verdict.
     Given(Verdict),
-    /// The verdict for arguments that Python fails over, and how it fails.
+    /// The verdict for arguments on which Python fails, and its exception.
     Failed(Verdict, ArgumentError),
-    /// No verdict: the ACL service has to be asked about this station and token, within this time.
+    /// There is no verdict yet: the ACL service has to be asked about this station and token, within this time.
     Open {
         station_id: String,
         token: &'a Text,
@@ -37,7 +38,7 @@ enum Decision<'a> {
 }
 
 impl Authorizer {
-    /// An authorizer that works with these three.
+    /// Creates an authorizer that uses these parts.
     pub fn new(acl: AclClient, callbacks: CallbackClient, audit_log: AuditLog) -> Self {
         Self {
             acl,
@@ -46,10 +47,11 @@ impl Authorizer {
         }
     }
 
-    /// Runs the task `task_id`, `authorize(*args, **kwargs)`; `now` is the time at which the task began, in nanoseconds since 1970.
+    /// Runs the task `task_id`, `authorize(*args, **kwargs)`; `now` is the time at which the task began, in nanoseconds
+    /// since 1970.
     ///
-    /// Once the arguments are bound, the caller gets a callback and the log a record, whatever goes wrong. Returns when the
-    /// record is written.
+    /// Once the arguments are bound, the caller receives a callback and a record is written, whatever goes wrong.
+    /// Returns when the record is written.
     ///
     /// # Errors
     ///
@@ -89,7 +91,7 @@ impl Authorizer {
         result
     }
 
-    /// Asks the ACL service within `time_left` from `began` on, which was at `now`.
+    /// Asks the ACL service for its answer, within `time_left` after `began`. `now` is the time of `began`.
     async fn ask(
         &self,
         station_id: &str,
@@ -123,7 +125,7 @@ impl Authorizer {
     }
 }
 
-/// Behaviour 5, in its order. Expiry wins over everything that is invalid.
+/// Decides in the order of behaviour 5. An expired request is `unknown` even if it is invalid.
 fn decide<'a>(arguments: &'a Arguments, url: &Judgement, now: i128) -> Decision<'a> {
     let expiry = match arguments.expiry() {
         Ok(expiry) => expiry,
@@ -155,7 +157,7 @@ fn decide<'a>(arguments: &'a Arguments, url: &Judgement, now: i128) -> Decision<
     }
 }
 
-/// The callback's JSON. The token stands in it as the message had it, even if it is no text.
+/// Returns the callback's JSON. It contains the token as in the message, even if it is not a text.
 fn body(arguments: &Arguments, verdict: Verdict) -> String {
     let station = match &arguments.station_id {
         text @ Value::Text(_) => text.clone(),

@@ -1,13 +1,13 @@
-//! The command line of `celery … worker …` (contract F): a deployment swaps the program, not its arguments.
+//! The command line of `celery … worker …` (contract F): a deployment replaces the program and keeps its arguments.
 
 use clap::{ArgAction, Command, CommandFactory as _, Parser, ValueEnum};
 use service_kit::check;
 
-/// Flags and options.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "worker",
-    about = "Runs the Celery task authorization_worker.tasks.authorize; takes the command line of `celery -A … worker …`",
+    about = "Runs the Celery task authorization_worker.tasks.authorize; accepts the command line of `celery -A … worker …`",
     version,
     disable_version_flag = true
 )]
@@ -16,19 +16,19 @@ use service_kit::check;
     reason = "each is a flag of Celery's command line"
 )]
 pub(crate) struct Cli {
-    /// Accepted for Celery's command line; the tasks are built in.
+    /// Accepted without effect: the tasks are built in.
     #[arg(short = 'A', long)]
     pub(crate) app: Option<String>,
     /// Broker URL; overrides `BROKER_URL`.
     #[arg(short = 'b', long, value_name = "URL")]
     pub(crate) broker: Option<String>,
-    /// Directory to change to first.
+    /// Change to this directory first.
     #[arg(long, value_name = "DIR")]
     pub(crate) workdir: Option<std::path::PathBuf>,
-    /// Accepted: log lines are never coloured.
+    /// Accepted without effect: log lines are never coloured.
     #[arg(short = 'C', long)]
     pub(crate) no_color: bool,
-    /// No banner.
+    /// Do not print the banner.
     #[arg(short, long)]
     pub(crate) quiet: bool,
     /// Print the version.
@@ -37,16 +37,16 @@ pub(crate) struct Cli {
     #[arg(long, help = check::ABOUT)]
     pub(crate) check: bool,
 
-    /// The word `worker`, and `name=value` settings, which are accepted and ignored. Or `healthcheck` alone: asks the
-    /// /readyz of the running worker at `ADMIN_ADDRESS`. Or `completions` and bash, zsh or fish: prints a script that
-    /// completes this command line.
+    /// The word `worker`, and `name=value` settings, which are accepted and ignored. Alternatively, `healthcheck` alone
+    /// requests /readyz of the running worker at `ADMIN_ADDRESS`, and `completions` with bash, zsh or fish prints a
+    /// script that completes this command line.
     #[arg(value_name = "worker")]
     pub(crate) words: Vec<String>,
 
     /// Node name: NAME@HOST or HOST, with %h, %n and %d; the default is celery@%h.
     #[arg(short = 'n', long, env = "CELERY_WORKER_HOSTNAME", value_name = "NAME")]
     pub(crate) hostname: Option<String>,
-    /// DEBUG, INFO, WARNING, ERROR, CRITICAL or FATAL.
+    /// Log level: DEBUG, INFO, WARNING, ERROR, CRITICAL or FATAL.
     #[arg(
         short = 'l',
         long,
@@ -56,19 +56,19 @@ pub(crate) struct Cli {
         value_name = "LEVEL"
     )]
     pub(crate) loglevel: LogLevel,
-    /// Log file; without it the log goes to standard error.
+    /// Log file; without it, the log goes to standard error.
     #[arg(short = 'f', long, env = "CELERY_WORKER_LOGFILE", value_name = "FILE")]
     pub(crate) logfile: Option<String>,
     /// File to write the process id to.
     #[arg(long, env = "CELERY_WORKER_PIDFILE", value_name = "FILE")]
     pub(crate) pidfile: Option<std::path::PathBuf>,
-    /// Tasks at a time: a number or `auto`, which is the default and means 100: tasks wait more than they compute.
+    /// Tasks at a time: a number or `auto`, the default, which means 100, because tasks wait more than they compute.
     #[arg(short, long, env = "CELERY_WORKER_CONCURRENCY", value_name = "N", value_parser = concurrency)]
     pub(crate) concurrency: Option<usize>,
-    /// Messages taken in advance per task slot; the default is 4.
+    /// Prefetched messages per task slot; the default is 4.
     #[arg(long, env = "CELERY_WORKER_PREFETCH_MULTIPLIER", value_name = "N")]
     pub(crate) prefetch_multiplier: Option<usize>,
-    /// Queues to consume from, comma separated; the default is celery.
+    /// Queues to consume from, separated by commas; the default is celery.
     #[arg(
         short = 'Q',
         long,
@@ -77,7 +77,7 @@ pub(crate) struct Cli {
         value_name = "QUEUES"
     )]
     pub(crate) queues: Vec<String>,
-    /// Queues not to consume from, comma separated.
+    /// Queues not to consume from, separated by commas.
     #[arg(
         short = 'X',
         long,
@@ -86,20 +86,20 @@ pub(crate) struct Cli {
         value_name = "QUEUES"
     )]
     pub(crate) exclude_queues: Vec<String>,
-    /// Empty the queues before the start.
+    /// Purge the queues at the start.
     #[arg(long, visible_alias = "discard", env = "CELERY_WORKER_PURGE")]
     pub(crate) purge: bool,
-    /// Ack messages before their task runs, as Celery does by default. A worker that dies then loses them.
+    /// Ack messages before their task runs, as Celery does by default. If the worker dies, those tasks are lost.
     #[arg(long)]
     pub(crate) acks_early: bool,
-    /// Seconds that running tasks may go on after a warm shutdown began.
+    /// Seconds for which running tasks may continue during a warm shutdown.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(crate) drain_timeout: u64,
 
-    /// Accepted: tasks run as async tasks of one process, whatever the pool.
+    /// Accepted without effect: tasks always run as async tasks of one process.
     #[arg(short = 'P', long, env = "CELERY_WORKER_POOL", value_name = "POOL")]
     pub(crate) pool: Option<String>,
-    /// Accepted; task events are not sent by this version.
+    /// Accepted without effect: this version does not send task events.
     #[arg(
         short = 'E',
         long,
@@ -107,28 +107,28 @@ pub(crate) struct Cli {
         env = "CELERY_WORKER_TASK_EVENTS"
     )]
     pub(crate) task_events: bool,
-    /// Accepted; this version does not gossip.
+    /// Accepted without effect: this version does not gossip.
     #[arg(long)]
     pub(crate) without_gossip: bool,
-    /// Accepted; this version does not mingle.
+    /// Accepted without effect: this version does not mingle.
     #[arg(long)]
     pub(crate) without_mingle: bool,
-    /// Accepted; this version sends no heartbeat events.
+    /// Accepted without effect: this version does not send heartbeat events.
     #[arg(long)]
     pub(crate) without_heartbeat: bool,
-    /// Accepted; see --without-heartbeat.
+    /// Accepted without effect: see --without-heartbeat.
     #[arg(long, value_name = "SECONDS")]
     pub(crate) heartbeat_interval: Option<f64>,
-    /// Accepted: a scheduling profile of Celery's own pools.
+    /// Accepted without effect: a scheduling profile for Celery's own pools.
     #[arg(short = 'O', value_name = "PROFILE")]
     pub(crate) optimization: Option<String>,
-    /// Accepted: for Redis brokers only.
+    /// Accepted without effect: it concerns Redis brokers only.
     #[arg(long)]
     pub(crate) disable_prefetch: bool,
-    /// Accepted: there are no child processes to replace.
+    /// Accepted without effect: there are no child processes to replace.
     #[arg(long, value_name = "N")]
     pub(crate) max_tasks_per_child: Option<u64>,
-    /// Accepted: there are no child processes to replace.
+    /// Accepted without effect: there are no child processes to replace.
     #[arg(long, value_name = "KIB")]
     pub(crate) max_memory_per_child: Option<u64>,
 }
@@ -146,7 +146,7 @@ pub(crate) enum LogLevel {
 }
 
 impl LogLevel {
-    /// The same as a filter of `tracing`. The AMQP library's own lines say again what ours say.
+    /// Returns the level as a filter for `tracing`. The AMQP library's own lines are left out because they repeat ours.
     pub(crate) fn filter(self) -> &'static str {
         match self {
             Self::Debug => "debug,lapin=off,async_rs=off",
@@ -156,24 +156,24 @@ impl LogLevel {
         }
     }
 
-    /// Whether the banner lists the tasks (contract E.6).
+    /// Returns whether the banner lists the tasks (contract E.6).
     pub(crate) fn shows_tasks(self) -> bool {
         matches!(self, Self::Debug | Self::Info)
     }
 
-    /// Whether the banner is shown at all (contract E.6).
+    /// Returns whether the banner is shown at all (contract E.6).
     pub(crate) fn shows_banner(self) -> bool {
         matches!(self, Self::Debug | Self::Info | Self::Warning)
     }
 }
 
 impl Cli {
-    /// The command line, whose help names environment variables and never shows their values.
+    /// Returns the command line, whose help names environment variables but never shows their values.
     pub(crate) fn described() -> Command {
         Self::command().mut_args(|argument| argument.hide_env_values(true))
     }
 
-    /// The queues that `-Q` and `-X` leave; without `-Q` the default queue.
+    /// Returns the queues of `-Q`, or the default queue, without those of `-X`.
     pub(crate) fn queues(&self) -> Vec<String> {
         let named: Vec<&str> = self
             .queues
@@ -195,7 +195,7 @@ impl Cli {
         queues
     }
 
-    /// The word that is neither `worker` nor a setting.
+    /// Returns the first word that is neither `worker` nor a setting.
     pub(crate) fn unknown_word(&self) -> Option<&str> {
         self.words
             .iter()
@@ -204,7 +204,7 @@ impl Cli {
     }
 }
 
-/// `0` and `auto` stand for the default, as Celery reads them.
+/// Parses the concurrency. `0` and `auto` mean the default, as in Celery.
 fn concurrency(text: &str) -> Result<usize, String> {
     if text == "auto" {
         return Ok(0);

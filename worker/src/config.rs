@@ -19,7 +19,7 @@ pub use self::outgoing::OutgoingConfig;
 pub use self::spool::SpoolConfig;
 use crate::acl_client::{AclClient, SetUpError};
 
-/// Every variable that [`Config::read`] reads, but for the lower-case names of the proxy variables.
+/// Every variable that [`Config::read`] reads, except the lower-case names of the proxy variables.
 pub const VARIABLES: &[Variable] = &[
     acl::AUTHORIZATION_SERVICE_URL,
     callback::CALLBACK_TIMEOUT_SEC,
@@ -39,25 +39,25 @@ pub const VARIABLES: &[Variable] = &[
     outgoing::NO_PROXY,
 ];
 
-/// What the `authorize` task needs to know.
+/// The configuration of the `authorize` task.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Whom to ask.
+    /// The ACL service.
     pub acl: AclConfig,
-    /// How to call back.
+    /// The callbacks.
     pub callback: CallbackConfig,
-    /// How both leave this process.
+    /// CA certificates and proxies for both.
     pub outgoing: OutgoingConfig,
-    /// Where records go.
+    /// The audit log.
     pub audit_log: AuditLogConfig,
-    /// Where they are kept while they cannot go there.
+    /// The spool, which keeps records while the audit log is down.
     pub spool: SpoolConfig,
 }
 
-/// Why the clients cannot be set up.
+/// The error if the clients cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientsError {
-    /// There are no certificates to trust.
+    /// The CA certificates cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The client for the ACL service cannot be set up.
@@ -77,11 +77,11 @@ impl Config {
         }
     }
 
-    /// The clients for the ACL service and for callbacks.
+    /// Creates the clients for the ACL service and for callbacks.
     ///
     /// # Errors
     ///
-    /// [`ClientsError`], about CA certificates or proxies.
+    /// If the CA certificates or the proxies cannot be used.
     pub fn clients(&self) -> Result<(AclClient, CallbackClient), ClientsError> {
         let OutgoingConfig { ca_bundle, proxies } = &self.outgoing;
         let tls = tls::client_config(ca_bundle.as_deref())?;
@@ -158,7 +158,7 @@ mod tests {
             if cfg!(feature = "elasticsearch") {
                 "ELASTICSEARCH_URL: expected one URL"
             } else {
-                "ELASTICSEARCH_URL: is set, but this build has no Elasticsearch"
+                "ELASTICSEARCH_URL: is set, but this build does not include Elasticsearch"
             },
             "REDIS_PORT: is \"abc\"",
             "REQUESTS_CA_BUNDLE: /no/such/file",
@@ -187,7 +187,7 @@ mod tests {
             read([("ELASTICSEARCH_URL", "")]).unwrap().audit_log,
             AuditLogConfig::None
         );
-        // An empty password is one, as in Python.
+        // An empty password counts as set, as in Python.
         read([
             ("ELASTICSEARCH_URL", "http://elastic:9200"),
             ("ELASTIC_PASSWORD", ""),
@@ -208,12 +208,12 @@ mod tests {
         for (certificates, why) in [
             ("/no/such/file", "/no/such/file: No such file"),
             (folder, "Is a directory"),
-            (empty.to_str().unwrap(), "holds no certificate in PEM"),
+            (empty.to_str().unwrap(), "contains no PEM certificate"),
         ] {
             let mistakes = read([url, ("ELASTICSEARCH_CERTS_PATH", certificates)]).unwrap_err();
             for words in [
                 "ELASTICSEARCH_URL: expected one URL",
-                "ELASTIC_PASSWORD: must be set where ELASTICSEARCH_URL is",
+                "ELASTIC_PASSWORD: must be set if ELASTICSEARCH_URL is set",
                 "ELASTICSEARCH_CERTS_PATH: ",
                 why,
             ] {

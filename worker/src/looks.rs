@@ -1,4 +1,4 @@
-//! What `--check` looks at: everything that the worker needs.
+//! The checks of `--check`: everything that the worker needs.
 
 mod callbacks;
 #[cfg(feature = "servers")]

@@ -24,10 +24,10 @@ pub use self::settings::variables;
 use crate::cli::Cli;
 use crate::looks;
 
-/// Exit code for a command line that is not understood, as clap's own.
+/// The exit code for a wrong command line, the same as clap's.
 const USAGE: u8 = 2;
 
-/// The whole program.
+/// Runs the program.
 pub fn main() -> ExitCode {
     let command = Cli::described().after_help(env::help(&variables()));
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// What is done instead of running, where the words ask for something else than `worker`.
+/// Handles words other than `worker`; returns the exit code, or `None` if the worker is to run.
 fn other_words(cli: &Cli) -> Option<ExitCode> {
     let words: Vec<&str> = cli.words.iter().map(String::as_str).collect();
     match words[..] {
@@ -72,7 +72,7 @@ fn other_words(cli: &Cli) -> Option<ExitCode> {
     Some(ExitCode::from(USAGE))
 }
 
-/// Runs the worker, or looks at everything that it would need.
+/// Runs the worker, or checks everything that it would need.
 fn run_or_check(cli: &Cli, settings: Settings) -> anyhow::Result<ExitCode> {
     change_directory(cli)?;
     if cli.check {
@@ -82,7 +82,7 @@ fn run_or_check(cli: &Cli, settings: Settings) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Looks at everything that the worker would need, and prints what is found.
+/// Checks everything that the worker would need, and prints the results.
 fn look(cli: &Cli, settings: &Settings) -> ExitCode {
     let mut check = Check::new();
     let name = nodename(cli.hostname.as_deref(), &hostname());

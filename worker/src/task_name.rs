@@ -1,7 +1,7 @@
-//! The names by which messages and the banner know the task.
+//! The names of the task in messages and in the banner.
 
 /// The Celery application that the task belongs to.
 pub(crate) const APP: &str = "authorization_worker.tasks";
 
-/// The name that messages carry.
+/// The name of the task in messages.
 pub(crate) const NAME: &str = "authorization_worker.tasks.authorize";

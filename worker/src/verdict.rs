@@ -1,4 +1,4 @@
-//! What the caller is told.
+//! The verdict that is sent to the caller.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use std::fmt;
 pub enum Verdict {
     /// The driver may charge at the station.
     Allowed,
-    /// The driver may not.
+    /// The driver may not charge at the station.
     NotAllowed,
-    /// The request makes no sense: station, token or callback URL is not valid.
+    /// The station, the token or the callback URL is not valid.
     Invalid,
-    /// Nobody knows: the time was up, or the ACL service gave no usable answer.
+    /// There is no decision: the time was up, or the ACL service gave no usable answer.
     Unknown,
 }
 
 impl Verdict {
-    /// The word on the wire.
+    /// Returns the word that is sent and recorded.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -26,7 +26,7 @@ impl Verdict {
         }
     }
 
-    /// The verdict of this word.
+    /// Returns the verdict with this word.
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Allowed, Self::NotAllowed, Self::Invalid, Self::Unknown]
             .into_iter()

@@ -1,11 +1,11 @@
-//! A callback without a complete answer, in the words of Python's `requests` and urllib3.
+//! Callbacks without a complete answer, in the words of Python's `requests` and urllib3.
 
 use std::fmt;
 use std::io;
 
 use crate::python_text::repr;
 
-/// A request that got no complete answer.
+/// A request that received no complete answer.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) at: Peer,
@@ -14,7 +14,7 @@ pub struct Failure {
     pub(crate) cause: Cause,
 }
 
-/// Where a connection goes, shown as urllib3's connection pools are.
+/// The target of a connection, formatted like urllib3's connection pools.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) tls: bool,
@@ -22,43 +22,43 @@ pub(crate) struct Peer {
     pub(crate) port: u16,
 }
 
-/// Why there is no complete answer. Timeouts are in whole seconds.
+/// The reason why there is no complete answer. Timeouts are in whole seconds.
 #[derive(Debug)]
 pub(crate) enum Cause {
-    /// The name has no address.
+    /// The name does not resolve to an address.
     NameResolution(io::Error),
     /// No address of the host may be called (`CALLBACK_NETWORKS`). Python has no such rule.
     Forbidden,
-    /// A text of the URL cannot stand in a header.
+    /// A part of the URL is not valid in a header.
     BadHeader,
-    /// No connection.
+    /// The connection failed.
     Connect(io::Error),
-    /// No connection in time.
+    /// There was no connection in time.
     ConnectTimeout { seconds: u64 },
-    /// No proxy, or none that lets us through.
+    /// The proxy was not reached, or it refused the tunnel.
     Proxy(ProxyFailure),
     /// The TLS handshake failed.
     Tls(TlsFailure),
-    /// No answer in time, or only a part of its head.
+    /// There was no answer in time, or only a part of its head.
     ReadTimeout { seconds: u64 },
-    /// The body came to a halt.
+    /// The body was not complete in time.
     BodyTimeout,
-    /// The connection ended before an answer, or what came is not HTTP.
+    /// The connection ended before an answer, or the answer is not HTTP.
     Aborted(Abort),
-    /// The connection ended, or the framing broke, inside the body.
+    /// The connection ended, or the framing was broken, within the body.
     Broken(Break),
 }
 
-/// What came instead of an answer.
+/// What arrived instead of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Abort {
-    /// The connection was closed without a byte.
+    /// The connection was closed before the first byte.
     Closed,
-    /// Reading failed; the operating system's error number, if there is one.
+    /// Reading failed; contains the operating system's error number, if there is one.
     Os(Option<i32>),
     /// The first line is not a status line of HTTP.
     BadStatusLine(Vec<u8>),
-    /// A status line of a version other than 1.x.
+    /// The version in the status line is not 1.x.
     UnknownProtocol(Vec<u8>),
     /// The first line has more than 65,536 bytes.
     StatusLineTooLong,
@@ -66,36 +66,36 @@ pub(crate) enum Abort {
     TooManyHeaders,
 }
 
-/// How a body broke.
+/// The reason why a body is not complete.
 #[derive(Debug)]
 pub(crate) enum Break {
     /// The connection was closed before the announced end.
     Incomplete { read: u64, expected: u64 },
-    /// The connection was closed inside a chunked body.
+    /// The connection was closed within a chunked body.
     Ended,
     /// Reading failed.
     Os(Option<i32>),
-    /// The body is not framed as HTTP demands; the library's text.
+    /// The body is not framed according to HTTP; contains the library's text.
     Framing(String),
 }
 
-/// How a TLS handshake failed.
+/// The reason why a TLS handshake failed.
 #[derive(Debug)]
 pub(crate) enum TlsFailure {
-    /// The certificate is not acceptable: OpenSSL's text.
+    /// The certificate is not acceptable; contains OpenSSL's text.
     Certificate(String),
     /// The peer closed the connection.
     Closed,
-    /// Anything else.
+    /// Any other reason.
     Other(String),
 }
 
-/// How a proxy failed.
+/// The failure of a proxy.
 #[derive(Debug)]
 pub(crate) enum ProxyFailure {
-    /// It could not be connected to.
+    /// The connection to the proxy failed.
     Connect(io::Error),
-    /// It answered CONNECT with another status than 2xx; status and reason.
+    /// It answered CONNECT with a status other than 2xx; contains the status and the reason.
     Tunnel(String),
 }
 
@@ -224,7 +224,7 @@ fn new_connection_error(connection: &str, error: &io::Error) -> String {
     format!("NewConnectionError({})", repr(&text))
 }
 
-/// `[Errno 111] Connection refused`.
+/// Returns a text such as `[Errno 111] Connection refused`.
 fn python_os_error(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => format!("[Errno {number}] {}", reason(error)),
@@ -232,7 +232,7 @@ fn python_os_error(error: &io::Error) -> String {
     }
 }
 
-/// `ConnectionResetError(104, 'Connection reset by peer')`.
+/// Returns a text such as `ConnectionResetError(104, 'Connection reset by peer')`.
 fn os_error(number: Option<i32>) -> String {
     let Some(number) = number else {
         return "OSError('the connection failed')".to_owned();
@@ -255,7 +255,7 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// The standard library keeps the resolver's words but not its number.
+/// Returns the resolver's error with its number, which the standard library drops.
 fn python_resolver_error(error: &io::Error) -> String {
     const PREFIX: &str = "failed to lookup address information: ";
     const NUMBERS: [(&str, i32); 4] = [

@@ -6,18 +6,18 @@ use super::domain;
 use super::split::ipv6_and_zone;
 use super::user_info;
 
-/// Longest host that is looked at, in characters: the longest domain name there is.
+/// Maximum length of a host in characters, that of a domain name. Longer hosts are not examined.
 const LONGEST_HOST: usize = 253;
 
 /// A valid authority.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Authority<'a> {
-    /// What stands before the `@`; empty if there is none.
+    /// The text before the `@`; empty if there is none.
     pub(super) user_info: &'a str,
-    /// What stands after the `@`, as written.
+    /// The text after the `@`, as written.
     pub(super) host_port: &'a str,
     pub(super) host: Host<'a>,
-    /// `None` if not written.
+    /// The port; `None` if there is none.
     pub(super) port: Option<u16>,
 }
 
@@ -30,8 +30,8 @@ pub(super) enum Host<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// `None` if the authority is not valid. A backslash makes it invalid, which in Python it does not: `requests` ends
-    /// the authority there and would dial another host than the one that was judged.
+    /// Reads an authority; returns `None` if it is not valid. Unlike in Python, a backslash makes it invalid:
+    /// `requests` ends the authority there and would dial a host other than the one that was judged.
     pub(super) fn read(authority: &'a str) -> Option<Self> {
         if authority.contains('\\') {
             return None;
@@ -61,7 +61,7 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// The host and the port, if what follows the colon is one.
+/// Returns the host, and the port if the text after the colon is one.
 fn split_port(host_port: &str) -> (&str, Option<u16>) {
     let is_one = |pattern| host_port.matches(pattern).take(2).count() == 1;
     if let Some((host, port)) = host_port.rsplit_once(':')
@@ -77,13 +77,13 @@ fn split_port(host_port: &str) -> (&str, Option<u16>) {
     (host_port, None)
 }
 
-/// 1 to 65535 without leading zero.
+/// Parses a port: 1 to 65535 without a leading zero.
 fn port_number(text: &str) -> Option<u16> {
     let is_plain = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| is_plain)
 }
 
-/// Only an IPv6 address may hold a colon.
+/// Returns the host, if it is valid. Only an IPv6 address may contain a colon.
 fn valid_host(host: &str, is_ipv6: bool) -> Option<Host<'_>> {
     if host.chars().nth(LONGEST_HOST).is_some() {
         None

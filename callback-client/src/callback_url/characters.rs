@@ -1,4 +1,4 @@
-//! Every code point at every position of a URL that was put to Python (behaviour 1).
+//! Every code point at every position of a URL: our judgement compared with Python's (behaviour 1).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,7 +22,7 @@ struct Position {
     name: String,
     before: String,
     after: String,
-    /// By code point.
+    /// Indexed by code point.
     accepted: Vec<bool>,
 }
 
@@ -52,7 +52,7 @@ impl Position {
         self.accepted[c as usize]
     }
 
-    /// Whether each character is judged by itself, whatever stands beside it.
+    /// Returns whether each character is judged by itself, independently of its neighbours.
     fn takes_text(&self) -> bool {
         ["host_zone", "password", "path", "query_name", "query_value"].contains(&self.name.as_str())
     }
@@ -64,27 +64,28 @@ impl Position {
         validate(&url).is_some()
     }
 
-    /// A backslash in the authority is where we deviate from Python (design.md, "Deviations from Python").
+    /// Returns whether the authority contains a backslash, for which we deviate from Python (design.md, "Deviations
+    /// from Python").
     fn has_backslash_in_authority(&self, c: char) -> bool {
         self.before.contains('\\')
             || c == '\\' && ["host_zone", "password", "user_mid_alt2only"].contains(&&*self.name)
     }
 }
 
-/// Code points that a thread takes at a time.
+/// The number of code points that a thread takes at a time.
 const SHARE: usize = 0x4000;
 
-/// Code points where our verdict is not Python's.
+/// Code points for which our judgement differs from Python's.
 #[derive(Default)]
 struct Findings {
     wrong: Vec<String>,
-    /// By position, how many deviate as decided.
+    /// The number of decided deviations, by position.
     deviating: BTreeMap<String, usize>,
 }
 
 impl Findings {
-    /// Judges a URL for every code point. Where any text may stand, those that should be accepted are first tried many
-    /// at a time, which is faster.
+    /// Judges a URL for every code point. At positions that accept any text, the code points that should be accepted
+    /// are first judged many at a time, which is faster.
     fn check(&mut self, position: &Position, codes: Range<usize>) {
         let characters: Vec<char> = codes
             .filter_map(|code| char::from_u32(u32::try_from(code).ok()?))
@@ -160,7 +161,7 @@ fn every_code_point_at_every_position() {
     assert_eq!(deviating.into_iter().collect::<Vec<_>>(), expected);
 }
 
-/// A lone surrogate is judged where U+FFFD would be: the file must accept both or neither.
+/// A lone surrogate is judged as U+FFFD, so the file must accept both or neither.
 #[test]
 fn surrogates_are_judged_as_the_replacement_character_is() {
     for position in CHARACTERS.lines().map(Position::parse) {

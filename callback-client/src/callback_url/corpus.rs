@@ -1,4 +1,4 @@
-//! Every URL that was put to Python (behaviour 1), and what we make of it.
+//! Every recorded URL (behaviour 1): our judgement compared with Python's.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const SURROGATES: &str = include_str!(concat!(
     "/../tests/golden/callback-urls-surrogate.jsonl"
 ));
 
-/// Why our answer is not Python's (design.md, "Deviations from Python").
+/// The reason why our judgement differs from Python's (design.md, "Deviations from Python").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Deviation {
     /// Python ends the authority at a backslash when it sends, but not when it validates.
@@ -62,7 +62,7 @@ fn check(row: &Value, url: &[u8]) -> Result<Option<Deviation>, String> {
     }
 }
 
-/// Checks every line of a file, and that exactly so many deviate.
+/// Checks every line of a file, and that the numbers of deviations are exactly as expected.
 fn check_file(file: &str, url: impl Fn(&Value) -> Vec<u8>, expected: &[(Deviation, usize)]) {
     let mut deviating: BTreeMap<Deviation, Vec<String>> = BTreeMap::new();
     let mut wrong = Vec::new();
@@ -106,7 +106,7 @@ fn every_url_with_a_lone_surrogate() {
     assert_eq!(SURROGATES.lines().count(), 12);
 }
 
-/// The text that a JSON string literal stands for; `serde_json` refuses lone surrogates.
+/// Returns the text of a JSON string literal; `serde_json` refuses lone surrogates.
 fn wtf8_of_json(literal: &str) -> Vec<u8> {
     let mut units: Vec<u16> = Vec::new();
     let mut rest = literal.trim_matches('"');
@@ -129,7 +129,7 @@ fn wtf8_of_json(literal: &str) -> Vec<u8> {
     })
 }
 
-/// The three bytes that a lone surrogate has in WTF-8.
+/// Returns the three bytes of a lone surrogate in WTF-8.
 pub(super) fn wtf8_of_surrogate(code: u32) -> [u8; 3] {
     let continuation = |bits: u32| 0x80 | u8::try_from(bits & 0x3F).unwrap();
     [0xED, continuation(code >> 6), continuation(code)]

@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
-/// The `Authorization` header for the authority of a prepared URL.
+/// Returns the `Authorization` header for the authority of a prepared URL.
 ///
-/// A user without a colon gives none, as does an empty user with an empty password. Credentials are sent in latin-1, as
-/// Python sends them, where latin-1 has all their characters; Python loses the request where it has not, we send the
-/// bytes as they are in the URL, which is UTF-8.
+/// There is none for a user without a colon, or if user and password are empty. Credentials are sent in latin-1, as in
+/// Python, if latin-1 has all their characters. If it does not, Python loses the request; we send the bytes as they are
+/// in the URL, in UTF-8.
 pub(super) fn basic_authorization(authority: &str) -> Option<String> {
     let (user_info, _) = authority.rsplit_once('@')?;
     let (user, password) = user_info.split_once(':')?;

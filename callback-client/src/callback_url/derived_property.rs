@@ -9,9 +9,9 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DerivedProperty {
     Valid,
-    /// Allowed where appendix A.1 or A.2 says so.
+    /// Allowed in the contexts of appendix A.1 and A.2.
     Joiner,
-    /// Allowed where appendix A.3 to A.9 says so.
+    /// Allowed in the contexts of appendix A.3 to A.9.
     OtherContext,
     Disallowed,
 }

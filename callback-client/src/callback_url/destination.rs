@@ -1,4 +1,4 @@
-//! A URL as it is sent to: what is dialled, and what is asked for there.
+//! A URL in the form for sending: the address to dial, and the request target.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -10,7 +10,7 @@ use super::host;
 use super::split::split;
 use super::unsendable::Unsendable;
 
-/// A URL as it is sent to, every part in the form in which it goes onto the wire.
+/// A URL in the form for sending: every part is as on the wire.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CallbackUrl {
     /// The whole URL, escaped.
@@ -24,33 +24,33 @@ pub struct CallbackUrl {
 }
 
 impl CallbackUrl {
-    /// `http` or `https`.
+    /// Returns the scheme, `http` or `https`.
     pub fn scheme(&self) -> &str {
         if self.is_https { "https" } else { "http" }
     }
 
-    /// What is to be resolved and dialled: a name, an IPv4 address, an IPv6 address without brackets, or what only the
-    /// system's resolver may know how to read, such as `127.1` or `fe80::1%25eth0`.
+    /// Returns the host to resolve and dial: a name, an IPv4 address, an IPv6 address without brackets, or a form that
+    /// only the system's resolver may understand, such as `127.1` or `fe80::1%25eth0`.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port to dial.
+    /// Returns the port to dial.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The `Host` header: without the port if it is the scheme's own.
+    /// Returns the `Host` header, without the port if that is the scheme's default.
     pub fn host_header(&self) -> &str {
         &self.host_header
     }
 
-    /// Path and query, escaped.
+    /// Returns the path and query, escaped.
     pub fn request_target(&self) -> &str {
         &self.request_target
     }
 
-    /// The `Authorization` header that the URL's own credentials make.
+    /// Returns the `Authorization` header for the URL's own credentials.
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
@@ -59,7 +59,7 @@ impl CallbackUrl {
         self.url.split_once('#').map_or("", |(_, fragment)| fragment)
     }
 
-    /// Reads a web URL that `requests` has prepared, the way it then connects.
+    /// Reads a prepared web URL as `requests` does when it connects.
     pub(super) fn read(url: String) -> Result<Self, Unsendable> {
         let parts = split(&url).map_err(|error| Unsendable {
             text: error.to_string(),
@@ -88,8 +88,8 @@ impl CallbackUrl {
         self
     }
 
-    /// Whether this dials the host that was found valid. Escaping may make another address of an IPv6 zone: `[::1%61]`
-    /// becomes `[::1a]`.
+    /// Returns whether the host to dial is the one that was found valid. Escaping an IPv6 zone may result in another
+    /// address: `[::1%61]` becomes `[::1a]`.
     pub(super) fn dials(&self, valid: &Host<'_>) -> bool {
         match valid {
             Host::Domain(_) | Host::Ipv4(_) => true,

@@ -2,10 +2,10 @@
 
 use super::idna2003;
 
-/// Longest domain name in its ASCII form, without trailing dots.
+/// Maximum length of a domain name in its ASCII form, without trailing dots.
 const LONGEST: usize = 253;
 
-/// Whether `host` is a domain: two labels at least, and a top label that ends with a letter.
+/// Returns whether `host` is a domain: at least two labels, and a top label that ends with a letter.
 pub(super) fn is_valid(host: &str) -> bool {
     let Some(ascii) = idna2003::to_ascii(host) else {
         return false;

@@ -1,18 +1,18 @@
-//! Percent escapes, as `requests` and urllib3 put them in and take them out.
+//! Percent escapes, encoded and decoded as by `requests` and urllib3.
 
 use std::fmt::Write as _;
 
-/// What may stand unescaped in the user part of a URL.
+/// Returns whether the byte is allowed unescaped in the user part of a URL.
 pub(super) fn is_user_info_byte(b: u8) -> bool {
     is_unreserved(b) || b"!$&'()*+,;=:".contains(&b)
 }
 
-/// What may stand unescaped in a path.
+/// Returns whether the byte is allowed unescaped in a path.
 pub(super) fn is_path_byte(b: u8) -> bool {
     is_user_info_byte(b) || matches!(b, b'@' | b'/')
 }
 
-/// What may stand unescaped in a query or a fragment.
+/// Returns whether the byte is allowed unescaped in a query or a fragment.
 pub(super) fn is_query_byte(b: u8) -> bool {
     is_path_byte(b) || b == b'?'
 }
@@ -21,8 +21,8 @@ pub(super) fn is_unreserved(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')
 }
 
-/// Escapes every byte that is not `allowed` (urllib3's `_encode_invalid_chars`). Escapes that are there already are
-/// kept, in upper case, unless a single `%` starts none: then every `%` is taken literally.
+/// Escapes every byte that is not `allowed` (urllib3's `_encode_invalid_chars`). Existing escapes are kept,
+/// in upper case, unless any `%` does not begin an escape: then every `%` is taken literally.
 pub(super) fn escape(component: &[u8], allowed: fn(u8) -> bool) -> String {
     let has_stray_percent = component
         .iter()
@@ -51,9 +51,9 @@ pub(super) fn escape(component: &[u8], allowed: fn(u8) -> bool) -> String {
     escaped
 }
 
-/// Puts a whole URL into the form that is sent (`requests.utils.requote_uri`): escapes of unreserved characters are
-/// undone, what may not stand in a URL is escaped. Where a `%` is followed by letters or digits that are no
-/// hexadecimal number, every `%` of the URL is taken literally.
+/// Converts a whole URL to the form for sending (`requests.utils.requote_uri`): escapes of unreserved characters are
+/// decoded, and characters that are not allowed in a URL are escaped. If a `%` is followed by two letters or digits
+/// that are not a hexadecimal number, every `%` of the URL is taken literally.
 pub(super) fn requote(url: &str) -> String {
     let (url, keep_percent) = match undo_unreserved(url) {
         Some(url) => (url, true),
@@ -71,7 +71,8 @@ pub(super) fn requote(url: &str) -> String {
     quoted
 }
 
-/// `None` where `requests.utils.unquote_unreserved` finds an invalid escape.
+/// Decodes the escapes of unreserved characters; returns `None` if `requests.utils.unquote_unreserved` finds an invalid
+/// escape.
 fn undo_unreserved(url: &str) -> Option<String> {
     let mut parts = url.split('%');
     let mut undone = parts.next().unwrap_or_default().to_owned();
@@ -93,7 +94,7 @@ fn undo_unreserved(url: &str) -> Option<String> {
     Some(undone)
 }
 
-/// The byte that an escape at the start of `text` stands for.
+/// Returns the byte of the escape at the start of `text`, if there is one.
 pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
     match text {
         [b'%', high, low, ..] => hex_byte(char::from(*high), char::from(*low)),

@@ -1,11 +1,12 @@
-//! The host that is dialled, as urllib3 normalises it.
+//! The host to dial, as normalised by urllib3.
 
 use super::escape::{escaped_byte, is_unreserved};
 use super::idna2008;
 use super::unsendable::Unsendable;
 use crate::python_text::repr;
 
-/// The host, in lower case but for an IPv6 zone, and the port of an authority (`urlparse(url).hostname` and `.port`).
+/// Returns the host, in lower case except for an IPv6 zone, and the port of an authority (`urlparse(url).hostname` and
+/// `.port`).
 pub(super) fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Unsendable> {
     let host_port = authority.rsplit('@').next().unwrap_or(authority);
     let (host, port) = match host_port.split_once('[') {
@@ -38,9 +39,9 @@ pub(super) fn host_and_port(authority: &str) -> Result<(String, Option<u16>), Un
     Ok((name.to_lowercase() + zone, port))
 }
 
-/// The normal form of a host without brackets (urllib3's `_normalize_host`): lower case, A-labels, escapes of
-/// unreserved characters undone. What reads as a number, such as `127.1` or `0x7f000001`, stays as it is: the system's
-/// resolver reads it as an IPv4 address.
+/// Returns the normal form of a host without brackets (urllib3's `_normalize_host`): lower case, A-labels, escapes of
+/// unreserved characters decoded. A host that consists of numbers, such as `127.1` or `0x7f000001`, stays as it is: the
+/// system's resolver reads it as an IPv4 address.
 pub(super) fn normalise(host: &str) -> Result<String, Unsendable> {
     if let Some(control) = host.chars().find(|&c| c <= ' ' || c == '\x7F') {
         return Err(invalid_character(host, control));
@@ -53,13 +54,13 @@ pub(super) fn normalise(host: &str) -> Result<String, Unsendable> {
     Ok(labels.join("."))
 }
 
-/// urllib3's refusal of a control character.
+/// Returns urllib3's refusal of a control character.
 pub(super) fn invalid_character(host: &str, control: char) -> Unsendable {
     let (host, control) = (repr(host), repr(control.encode_utf8(&mut [0; 4])));
     Unsendable::unparsable(&format!("Host {host} contains invalid character {control}"))
 }
 
-/// One to four decimal or hexadecimal numbers.
+/// Returns whether the host consists of one to four decimal or hexadecimal numbers.
 fn is_ipv4_like(host: &str) -> bool {
     let is_number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
         Some(digits) => !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit()),
@@ -112,7 +113,8 @@ fn normalise_label(label: &str) -> Result<String, Unsendable> {
     Ok(normal)
 }
 
-/// The `Host` header for a normal host: an IPv6 address in brackets and without its zone, no trailing dots.
+/// Returns the `Host` header for a normalised host: an IPv6 address in brackets and without its zone, and no trailing
+/// dots.
 pub(super) fn header(host: &str, port: Option<u16>) -> String {
     let host = host.trim_end_matches('.');
     let host = if host.contains(':') {

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use super::nameprep::nameprep;
 
-/// The ASCII form of a host, or `None` if it has none.
+/// Returns the ASCII form of a host, or `None` if it has none.
 ///
-/// A host that is ASCII stays as it is; only the sizes of its labels are checked.
+/// An ASCII host stays as it is; only the sizes of its labels are checked.
 pub(super) fn to_ascii(host: &str) -> Option<Cow<'_, str>> {
     if host.is_ascii() {
         let (labels, last) = host

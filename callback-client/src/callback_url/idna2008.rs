@@ -1,4 +1,4 @@
-//! IDNA 2008 labels (RFC 5891), as Python's `idna` package checks them for urllib3: what `requests` can dial.
+//! IDNA 2008 labels (RFC 5891), as checked for urllib3 by Python's `idna` package: the labels that `requests` can dial.
 
 use icu_properties::props::{BidiClass, GeneralCategory, JoiningType, Script};
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
@@ -10,7 +10,8 @@ use super::derived_property::{DerivedProperty, derived_property};
 
 const VIRAMA: u8 = 9;
 
-/// The A-label of a label that is not ASCII, at least not in upper case; `None` if it is no valid label.
+/// Returns the A-label of a label that is not ASCII before it is converted to lower case; `None` if it is not a valid
+/// label.
 pub(super) fn to_a_label(label: &str) -> Option<String> {
     let label = label.to_lowercase();
     let (a_label, u_label) = match label.strip_prefix("xn--").filter(|_| label.is_ascii()) {
@@ -55,7 +56,7 @@ fn is_allowed(label: &[char], at: usize) -> bool {
     }
 }
 
-/// RFC 5892 appendix A.1 and A.2.
+/// Applies RFC 5892 appendix A.1 and A.2.
 fn is_joiner_in_place(label: &[char], at: usize) -> bool {
     const NON_JOINER: char = '\u{200C}';
     let (before, after) = (&label[..at], &label[at + 1..]);
@@ -80,7 +81,7 @@ fn is_joiner_in_place(label: &[char], at: usize) -> bool {
         )
 }
 
-/// RFC 5892 appendix A.3 to A.9.
+/// Applies RFC 5892 appendix A.3 to A.9.
 fn is_in_context(label: &[char], at: usize) -> bool {
     let before = at.checked_sub(1).map(|at| label[at]);
     let after = label.get(at + 1).copied();
@@ -98,7 +99,7 @@ fn is_in_context(label: &[char], at: usize) -> bool {
     }
 }
 
-/// RFC 5893 section 2, for labels that hold a right-to-left character.
+/// Applies RFC 5893 section 2, for labels that contain a right-to-left character.
 fn keeps_bidi_rule(label: &[char]) -> bool {
     let class = |&c: &char| CodePointMapData::<BidiClass>::new().get(c);
     let classes: Vec<BidiClass> = label.iter().map(class).collect();
@@ -128,7 +129,7 @@ fn keeps_bidi_rule(label: &[char]) -> bool {
     }
 }
 
-/// What may stand in a label of either direction.
+/// Returns whether the class is allowed in labels of either direction.
 fn is_neutral(class: BidiClass) -> bool {
     matches!(
         class,

@@ -1,4 +1,4 @@
-//! Relative references, resolved as Python's `urllib.parse.urljoin` does.
+//! Relative references, resolved as by Python's `urllib.parse.urljoin`.
 
 use super::split::{Split, SplitError, split};
 
@@ -93,7 +93,7 @@ pub(super) fn unsplit(parts: &Split<'_>) -> String {
     url
 }
 
-/// `path` without a `;` that begins empty parameters, which does not survive Python's `urlparse`.
+/// Returns `path` without a `;` that begins empty parameters, which Python's `urlparse` drops.
 pub(super) fn without_empty_parameters<'p>(scheme: &str, path: &'p str) -> &'p str {
     match without_parameters(path) {
         (path, Some("")) if WITH_PARAMETERS.contains(&scheme) => path,
@@ -101,7 +101,7 @@ pub(super) fn without_empty_parameters<'p>(scheme: &str, path: &'p str) -> &'p s
     }
 }
 
-/// Cuts the parameters, which begin at the first `;` of the last segment, off a path.
+/// Cuts off the parameters of a path, which begin at the first `;` of the last segment.
 fn without_parameters(path: &str) -> (&str, Option<&str>) {
     let last_segment = path.rfind('/').unwrap_or(0);
     match path[last_segment..].find(';') {

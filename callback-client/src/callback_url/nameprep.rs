@@ -4,7 +4,7 @@
 use stringprep::tables;
 use unicode_normalization::char::{canonical_combining_class, compose, decompose_compatible};
 
-/// The prepared label, or `None` if it holds a prohibited character or mixes directions.
+/// Returns the prepared label, or `None` if it contains a prohibited character or mixes directions.
 pub(super) fn nameprep(label: &str) -> Option<String> {
     let folded = label
         .chars()
@@ -28,7 +28,8 @@ fn is_prohibited(c: char) -> bool {
             || tables::tagging_character(c))
 }
 
-/// RFC 3454 section 6: right-to-left characters stand at both ends and without left-to-right ones, or not at all.
+/// Applies RFC 3454 section 6: a label with right-to-left characters begins and ends with one and has no left-to-right
+/// characters.
 fn has_one_direction(label: &[char]) -> bool {
     let is_rtl = |&c: &char| !c.is_ascii() && tables::bidi_r_or_al(c) && !tables::unassigned_code_point(c);
     let is_ltr = |&c: &char| tables::bidi_l(c) && !tables::unassigned_code_point(c);
@@ -36,7 +37,7 @@ fn has_one_direction(label: &[char]) -> bool {
         || !label.iter().any(is_ltr) && label.first().is_some_and(is_rtl) && label.last().is_some_and(is_rtl)
 }
 
-/// NFKC in which a code point that Unicode 3.2 did not know stands for itself.
+/// Returns the NFKC form, in which code points that are not in Unicode 3.2 stay as they are.
 fn nfkc_of_unicode_3_2(text: impl Iterator<Item = char>) -> Vec<char> {
     let mut decomposed = Vec::new();
     for c in text {
@@ -53,7 +54,7 @@ fn nfkc_of_unicode_3_2(text: impl Iterator<Item = char>) -> Vec<char> {
     composed(&decomposed)
 }
 
-/// Canonical composition: every mark that is not blocked joins the starter before it (UAX 15, D117).
+/// Applies canonical composition: every mark that is not blocked is combined with the starter before it (UAX 15, D117).
 fn composed(decomposed: &[char]) -> Vec<char> {
     let mut composed: Vec<char> = Vec::with_capacity(decomposed.len());
     let mut starter = None;

@@ -1,4 +1,4 @@
-//! The URL that `requests` makes of a valid one before it sends anything (`PreparedRequest.prepare_url`).
+//! The preparation of a valid URL by `requests` before it sends anything (`PreparedRequest.prepare_url`).
 
 use super::authority::{Authority, Host};
 use super::escape::{escape, is_path_byte, is_query_byte, is_unreserved, is_user_info_byte, requote};
@@ -6,7 +6,7 @@ use super::host;
 use super::unsendable::Unsendable;
 use crate::python_text::repr;
 
-/// Prepares a valid `url`, whose lone surrogates count as bytes; `authority` is what was read from it.
+/// Prepares a valid `url`, whose lone surrogates count as bytes; `authority` is its authority.
 pub(super) fn prepare(url: &[u8], authority: &Authority<'_>) -> Result<String, Unsendable> {
     let parts = Parts::of(url);
     let mut prepared = String::with_capacity(url.len());
@@ -34,7 +34,7 @@ pub(super) fn prepare(url: &[u8], authority: &Authority<'_>) -> Result<String, U
     Ok(requote(&prepared))
 }
 
-/// A valid URL, cut where urllib3 cuts it.
+/// A valid URL, split as by urllib3.
 struct Parts<'a> {
     scheme: &'a [u8],
     user_info: &'a [u8],
@@ -65,7 +65,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What stands before and after the first byte that is a `delimiter`.
+/// Returns the parts before and after the first byte that is a `delimiter`.
 fn cut(text: &[u8], delimiter: fn(u8) -> bool) -> (&[u8], &[u8]) {
     match text.iter().position(|&b| delimiter(b)) {
         Some(at) => (&text[..at], &text[at + 1..]),
@@ -99,7 +99,7 @@ fn no_host(host_port: &str) -> Unsendable {
     }
 }
 
-/// RFC 3986 section 5.2.4, before any escape is decoded. The path of no segments is `/`.
+/// Applies RFC 3986 section 5.2.4, before any escape is decoded. A path without segments becomes `/`.
 fn without_dot_segments(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     for segment in path.split(|&b| b == b'/') {

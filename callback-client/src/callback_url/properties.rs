@@ -1,4 +1,4 @@
-//! What holds for every text: judging ends, soon, and without a panic.
+//! Properties of judging that hold for every text: it ends, in reasonable time, and without a panic.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{CallbackUrl, Judgement, judge, judge_wtf8, sendable};
 
-/// Text that looks enough like a URL to get past the first checks.
+/// Generates text that is similar enough to a URL to pass the first checks.
 fn near_url() -> impl Strategy<Value = String> {
     let authority = prop_oneof![
         "\\PC{0,12}",
@@ -21,7 +21,7 @@ fn near_url() -> impl Strategy<Value = String> {
         .prop_map(|(scheme, authority, remainder)| scheme + &authority + &remainder)
 }
 
-/// What a URL must be like to go onto the wire.
+/// Returns whether a URL is fit for the wire.
 fn is_well_formed(url: &CallbackUrl) -> bool {
     let is_plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic());
     url.request_target().starts_with('/')
@@ -61,8 +61,8 @@ proptest! {
     }
 }
 
-/// Bound for a text of a million characters: a hundred times what a debug build needs, yet out of reach for anything
-/// quadratic.
+/// Time limit for a text of a million characters: a hundred times the time of a debug build, but far less than
+/// quadratic code would need.
 const BOUND: Duration = Duration::from_secs(20);
 
 #[test]

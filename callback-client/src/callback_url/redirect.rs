@@ -1,4 +1,4 @@
-//! Where a `Location` header leads, as `requests` resolves it (behaviour 3).
+//! The target of a `Location` header, as resolved by `requests` (behaviour 3).
 
 use super::destination::CallbackUrl;
 use super::escape::requote;
@@ -7,31 +7,35 @@ use super::split::{Split, SplitError, cleaned, split};
 use super::unsendable::Unsendable;
 use crate::python_text::repr;
 
-/// Why a redirect cannot be followed. The text is Python's, if Python has one.
+/// The reason why a redirect cannot be followed. The text is Python's, if Python has one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RedirectError {
     /// The header is not UTF-8.
     #[error("redirect location is not UTF-8")]
     NotUtf8,
-    /// It, or the URL that it makes, cannot be cut.
+    /// The header, or the resolved URL, cannot be split into its parts.
     #[error(transparent)]
     Unreadable(#[from] SplitError),
-    /// It leads to neither `http` nor `https`.
+    /// The scheme of the target is neither `http` nor `https`.
     #[error("No connection adapters were found for {}", repr(.url))]
     OtherScheme {
-        /// Where it leads.
+        /// The target.
         url: String,
     },
-    /// It leads to a URL that cannot be sent to.
+    /// No request can be sent to the target.
     #[error(transparent)]
     Unsendable(#[from] Unsendable),
 }
 
 impl CallbackUrl {
-    /// The URL that a non-empty `Location` header of the answer to this one leads to.
+    /// Returns the target of a non-empty `Location` header in the answer to a request for this URL.
     ///
-    /// It is not validated by behaviour 1: single labels, `127.1` and the like are fine. It has no credentials, whatever
-    /// the location says; whether those of this URL go along is the caller's decision.
+    /// It is not validated by behaviour 1: single labels, `127.1` and the like are allowed. It has no credentials, even
+    /// if the header contains some; the caller decides whether to send those of this URL.
+    ///
+    /// # Errors
+    ///
+    /// If the redirect cannot be followed.
     pub fn redirect(&self, location: &[u8]) -> Result<Self, RedirectError> {
         let location = str::from_utf8(location).map_err(|_| RedirectError::NotUtf8)?;
         let absolute;
@@ -79,7 +83,7 @@ fn is_web(url: &str) -> bool {
 mod tests {
     use super::super::sendable;
 
-    /// What the next request's URL, host, port and target are, or the text that is recorded.
+    /// Checks the scheme, host, port and target of the next request, or the text that is recorded.
     fn check(from: &str, location: &[u8], expected: &str) {
         let seen = match sendable(from).redirect(location) {
             Ok(url) => format!(

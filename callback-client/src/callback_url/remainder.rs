@@ -1,8 +1,8 @@
-//! What follows the authority: path, query and fragment (behaviour 1.8).
+//! The parts after the authority: path, query and fragment (behaviour 1.8).
 
 use super::user_info::CASE_VARIANTS;
 
-/// Percent signs are not checked.
+/// Returns whether the path is valid. Percent signs are not checked.
 pub(super) fn is_valid_path(path: &str) -> bool {
     path.chars().all(|c| {
         c.is_ascii_alphanumeric()
@@ -12,7 +12,8 @@ pub(super) fn is_valid_path(path: &str) -> bool {
     })
 }
 
-/// Every field between `&` has a `=`; if one of them has a value, so does every piece between `;`.
+/// Returns whether the query is valid: every field between `&` has a `=`, and if one of them has a value, every piece
+/// between `;` has a `=` as well.
 pub(super) fn is_valid_query(query: &str) -> bool {
     if query.is_empty() {
         return true;

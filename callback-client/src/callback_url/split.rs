@@ -1,13 +1,13 @@
-//! Cutting a URL as Python's `urllib.parse.urlsplit` does (behaviour 1.2 to 1.4).
+//! The parts of a URL, split as by Python's `urllib.parse.urlsplit` (behaviour 1.2 to 1.4).
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use unicode_normalization::char::decompose_compatible;
 
-/// The parts of a URL. All but the scheme are as written, without their delimiters; a part that is absent is empty.
+/// The parts of a URL. All except the scheme are as written, without their delimiters; an absent part is empty.
 pub(super) struct Split<'a> {
-    /// Lower case.
+    /// The scheme in lower case.
     pub(super) scheme: String,
     pub(super) authority: &'a str,
     pub(super) path: &'a str,
@@ -15,7 +15,7 @@ pub(super) struct Split<'a> {
     pub(super) fragment: &'a str,
 }
 
-/// Why a URL cannot be cut.
+/// The reason why a URL cannot be split into its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SplitError {
     /// Brackets of an IPv6 address are missing or in the wrong place.
@@ -26,7 +26,7 @@ pub enum SplitError {
     LookAlikeDelimiter,
 }
 
-/// Cuts `url`, which must be free of what [`cleaned`] removes.
+/// Splits `url`, which must not contain characters that [`cleaned`] removes.
 pub(super) fn split(url: &str) -> Result<Split<'_>, SplitError> {
     let (scheme, rest) = split_scheme(url);
     let (authority, rest) = match rest.strip_prefix("//") {
@@ -46,7 +46,8 @@ pub(super) fn split(url: &str) -> Result<Split<'_>, SplitError> {
     })
 }
 
-/// `url` without the characters that `urlsplit` drops: leading controls and spaces; tabs and line ends everywhere.
+/// Returns `url` without the characters that `urlsplit` drops: leading controls and spaces; tabs and line ends
+/// everywhere.
 pub(super) fn cleaned(url: &str) -> Cow<'_, str> {
     const DROPPED: [char; 3] = ['\t', '\r', '\n'];
     let url = url.trim_start_matches(|c| c <= ' ');
@@ -69,7 +70,8 @@ fn split_scheme(url: &str) -> (&str, &str) {
         .unwrap_or(("", url))
 }
 
-/// Python's stricter check (behaviour 1.9, `_check_bracketed_netloc`): only the host may be bracketed, as a whole.
+/// Applies Python's stricter check (behaviour 1.9, `_check_bracketed_netloc`): only the host may be in brackets, and
+/// only as a whole.
 fn check_brackets(authority: &str) -> Result<(), SplitError> {
     if authority.contains('[') != authority.contains(']') {
         return Err(SplitError::Brackets);
@@ -112,7 +114,7 @@ pub(super) fn ipv6_and_zone(host: &str) -> Option<(Ipv6Addr, Option<&str>)> {
     zone_is_right.then_some((address, zone))
 }
 
-/// Behaviour 1.4: characters that NFKC turns into delimiters.
+/// Refuses characters that NFKC turns into delimiters (behaviour 1.4).
 fn check_look_alikes(authority: &str) -> Result<(), SplitError> {
     let mut becomes_delimiter = false;
     for c in authority.chars().filter(|c| !c.is_ascii()) {

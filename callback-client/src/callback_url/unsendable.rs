@@ -1,6 +1,6 @@
-//! What `requests` raises for a valid URL that it cannot send to.
+//! The exception of `requests` for a valid URL to which it cannot send.
 
-/// A URL that `requests` cannot send to; the `Display` is the text of its exception.
+/// The error for a URL to which `requests` cannot send; its `Display` is the text of the exception.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Unsendable {
@@ -8,7 +8,7 @@ pub struct Unsendable {
 }
 
 impl Unsendable {
-    /// urllib3's `LocationParseError`.
+    /// Returns urllib3's `LocationParseError`.
     pub(super) fn unparsable(why: &str) -> Self {
         Self {
             text: format!("Failed to parse: {why}"),

@@ -2,10 +2,11 @@
 
 use percent_encoding::percent_decode_str;
 
-/// What ASCII letters match in a Python pattern that ignores case, besides themselves: İ, ı, ſ and the Kelvin sign.
+/// The characters outside ASCII that ASCII letters match in a Python pattern that ignores case: İ, ı, ſ and the Kelvin
+/// sign.
 pub(super) const CASE_VARIANTS: [char; 4] = ['\u{130}', '\u{131}', '\u{17F}', '\u{212A}'];
 
-/// Whether what stands before the `@` is valid; empty is.
+/// Returns whether the text before the `@` is valid; an empty one is.
 pub(super) fn is_valid(user_info: &str) -> bool {
     match user_info.matches(':').take(2).count() {
         0 => is_user(user_info),
@@ -17,7 +18,8 @@ pub(super) fn is_valid(user_info: &str) -> bool {
     }
 }
 
-/// Python's `unquote`: runs of ASCII are decoded each by itself, bytes that are not UTF-8 become U+FFFD.
+/// Decodes escapes like Python's `unquote`: each run of ASCII is decoded by itself, and bytes that are not UTF-8 become
+/// U+FFFD.
 fn decoded_in_runs(text: &str) -> String {
     let mut decoded = String::with_capacity(text.len());
     for run in text.as_bytes().chunk_by(|a, b| a.is_ascii() == b.is_ascii()) {
@@ -31,7 +33,8 @@ fn is_user(text: &str) -> bool {
     text.starts_with(is_free_start) || is_dot_atom(text) || is_unquoted(text)
 }
 
-/// After such a first character nothing else is looked at: the pattern's first branch has no end.
+/// Returns whether the rest of the text is ignored after this first character: the pattern's first branch is not
+/// anchored at the end.
 fn is_free_start(c: char) -> bool {
     matches!(
         u32::from(c),
@@ -87,7 +90,7 @@ fn is_unquoted(text: &str) -> bool {
     true
 }
 
-/// `$` in a Python pattern matches before a final line feed too.
+/// Removes a final line feed, before which `$` in a Python pattern also matches.
 fn without_final_line_feed(text: &str) -> &str {
     text.strip_suffix('\n').unwrap_or(text)
 }

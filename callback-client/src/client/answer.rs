@@ -1,4 +1,4 @@
-//! Sending one request and reading its answer as far as a callback is concerned.
+//! The exchange of one request and its answer, which is read as far as a callback needs it.
 
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -15,16 +15,16 @@ use super::connect::{Deadline, Stream, handshake_failure, rustls_error};
 use super::wire::{Received, Wire};
 use crate::callback_status::{Abort, Break, Cause};
 
-/// Bytes of a final answer's body that are read.
+/// Maximum number of bytes that are read of a final answer's body.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// One header line less than the number at which Python gives up.
+/// Maximum number of header lines, one less than the number at which Python gives up.
 const HEADER_LIMIT: usize = 99;
 
-/// As much as Python reads of a status line.
+/// Maximum length of a status line in bytes, as in Python.
 const STATUS_LINE_LIMIT: usize = 65_536;
 
-/// The answer's head; a final answer's body has been read, or as much of it as we take.
+/// The head of an answer. The body of a final answer has been read up to the limit.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -32,8 +32,8 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Where a redirect leads, if this is one: several Location headers count as one, joined by commas; an empty one is
-    /// none.
+    /// Returns the target of a redirect, if this is one. Several Location headers are joined by commas; an empty one
+    /// does not count.
     pub(super) fn location(&self) -> Option<Vec<u8>> {
         if !matches!(self.status, 301 | 302 | 303 | 307 | 308) {
             return None;
@@ -47,14 +47,14 @@ impl Answer {
         Some(all.join(&b", "[..])).filter(|location| !location.is_empty())
     }
 
-    /// The values of `Set-Cookie`, those that are ASCII.
+    /// Returns the values of `Set-Cookie` that are ASCII.
     pub(super) fn cookies(&self) -> impl Iterator<Item = String> {
         let values = self.headers.get_all(header::SET_COOKIE).iter();
         values.filter_map(|value| value.to_str().ok().map(ToOwned::to_owned))
     }
 }
 
-/// Sends `request` with `target` as its request target.
+/// Sends `request` with `target` as its request target, and reads the answer.
 pub(super) async fn receive(
     stream: Box<dyn Stream>,
     request: Request<Full<Bytes>>,
@@ -79,7 +79,7 @@ pub(super) async fn receive(
             Err(_) => Err(deadline.read_timeout()),
             Ok(Err(error)) => without_head(&error, first_line(&received), host),
             Ok(Ok(response)) => match status_line(first_line(&received)) {
-                // Python skips 100 only: what comes after another one is not read.
+                // Python skips only 100 and reads nothing after any other interim answer.
                 Ok(interim @ 102..200) => Ok(Answer {
                     status: interim,
                     headers: HeaderMap::new(),
@@ -95,13 +95,13 @@ pub(super) async fn receive(
         tokio::select! {
             biased;
             answer = &mut exchange => return answer,
-            // How it ended reaches us through the exchange.
+            // The exchange reports how the connection ended.
             _ = &mut connection, if connected => connected = false,
         }
     }
 }
 
-/// Python's reading of what hyper takes for no answer: a good status line is enough.
+/// Interprets, as Python does, an answer that hyper does not accept: a valid status line is enough.
 fn without_head(error: &hyper::Error, first_line: Vec<u8>, host: &str) -> Result<Answer, Cause> {
     if let Some(error) = io_error(error) {
         return Err(match rustls_error(error) {
@@ -123,7 +123,7 @@ fn first_line(received: &Mutex<Received>) -> Vec<u8> {
     std::mem::take(&mut received.lock().unwrap_or_else(PoisonError::into_inner).first_line)
 }
 
-/// `http.client.HTTPResponse._read_status` and `begin`.
+/// Parses a status line like `http.client.HTTPResponse._read_status` and `begin`.
 fn status_line(line: Vec<u8>) -> Result<u16, Abort> {
     if line.is_empty() {
         return Err(Abort::Closed);

@@ -1,4 +1,4 @@
-//! From a URL's host to a connection: addresses under the target policy, TCP, a proxy's tunnel, TLS.
+//! The way from a URL's host to a connection: addresses under the target policy, TCP, a proxy's tunnel, TLS.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,15 +16,15 @@ use crate::callback_status::{Abort, Cause, Peer, ProxyFailure, TlsFailure};
 use crate::proxy::Proxy;
 use crate::target_policy::TargetPolicy;
 
-/// What the request goes over.
+/// The connection that carries the request.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// The end of a callback's time.
+/// The deadline of a callback.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
-    /// The limit it comes from, for the texts.
+    /// The limit from which the deadline results, for the texts.
     pub(super) limit: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Deadline {
     }
 }
 
-/// Connects callbacks.
+/// Opens the connections of callbacks.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
     pub(super) policy: TargetPolicy,
@@ -50,10 +50,10 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// A connection to `peer`, through `proxy` if there is one; for TLS with the handshake done.
+    /// Opens a connection to `peer`, through `proxy` if there is one; for TLS, performs the handshake.
     ///
-    /// The policy holds for the address that is dialled. A proxy is the operator's choice and resolves names itself, so
-    /// behind one only literal addresses can be judged.
+    /// The policy applies to the address that is dialled. A proxy is the operator's choice and resolves names itself,
+    /// so with a proxy only literal addresses can be judged.
     pub(super) async fn connect(
         &self,
         peer: &Peer,
@@ -139,7 +139,8 @@ async fn resolve(host: &str, port: u16, deadline: Deadline) -> Result<Vec<Socket
     Ok(addresses)
 }
 
-/// One address after the other, each with its share of the time that is left; the last failure counts, as in urllib3.
+/// Dials one address after the other, each with its share of the remaining time; returns the last failure, as urllib3
+/// does.
 async fn dial(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, Cause> {
     let mut cause = deadline.connect_timeout();
     for (tried, address) in addresses.iter().enumerate() {
@@ -147,7 +148,7 @@ async fn dial(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream,
         let untried = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         match tokio::time::timeout(left / untried, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // A failure costs latency, not the callback.
+                // A failure only increases latency.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -158,7 +159,7 @@ async fn dial(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream,
     Err(cause)
 }
 
-/// Why a handshake failed, or reading over TLS: the library hides it in an I/O error.
+/// Returns the reason why a handshake, or reading over TLS, failed; the library wraps it in an I/O error.
 pub(super) fn handshake_failure(error: &io::Error, host: &str) -> Cause {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Cause::Tls(TlsFailure::Closed);

@@ -1,7 +1,6 @@
-//! The cookies of one callback: what a redirect sets is sent on to the next hop, and forgotten afterwards
-//! (behaviour 3).
+//! The cookies of one callback: those that a redirect sets are sent to the next hops and then discarded (behaviour 3).
 
-/// Cookies set so far.
+/// The cookies that have been set so far.
 #[derive(Debug, Default)]
 pub(super) struct Cookies {
     cookies: Vec<Cookie>,
@@ -18,7 +17,7 @@ struct Cookie {
 }
 
 impl Cookies {
-    /// Takes a `Set-Cookie` header of the answer to a request for `path` at `host`.
+    /// Stores the cookie of a `Set-Cookie` header in the answer to a request for `path` at `host`.
     pub(super) fn set(&mut self, host: &str, path: &str, header: &str) {
         let mut parts = header.split(';').map(str::trim);
         let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
@@ -58,7 +57,7 @@ impl Cookies {
         }
     }
 
-    /// The `Cookie` header for a request, longest path first; `None` if there is nothing to send.
+    /// Returns the `Cookie` header for a request, with the longest path first; `None` if there is no cookie to send.
     pub(super) fn header(&self, tls: bool, host: &str, path: &str) -> Option<String> {
         let mut sent: Vec<&Cookie> = self
             .cookies

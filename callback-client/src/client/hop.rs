@@ -1,4 +1,4 @@
-//! One request of a callback: the POST itself, or what a redirect makes of it.
+//! One request of a callback: the POST itself, or the request that follows from a redirect.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -9,7 +9,7 @@ use crate::callback_status::{Cause, Peer};
 use crate::callback_url::{CallbackUrl, RedirectError};
 use crate::proxy::Proxy;
 
-/// The `User-Agent` of every request: the Python program's own, which receivers may have come to rely on.
+/// The `User-Agent` of every request: that of the Python program, on which receivers may rely.
 pub const USER_AGENT: &str = "python-requests/2.34.2";
 
 /// A request to be sent.
@@ -19,12 +19,12 @@ pub(super) struct Hop {
     /// The JSON text of a POST; a GET has none.
     body: Option<Bytes>,
     authorization: Option<String>,
-    /// The id and signature of a POST; a GET delivers nothing that they could be for.
+    /// The id and signature of a POST; a GET has no body to sign.
     webhook: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Hop {
-    /// The first request, with the credentials of its URL.
+    /// Creates the first request, with the credentials of its URL.
     pub(super) fn post(url: CallbackUrl, body: String, webhook: Vec<(HeaderName, HeaderValue)>) -> Self {
         let authorization = url.authorization().map(ToOwned::to_owned);
         Self {
@@ -35,8 +35,8 @@ impl Hop {
         }
     }
 
-    /// The request that a redirect asks for: 301, 302 and 303 become GET without body. `Authorization` stays with its
-    /// host and port; credentials in a Location are not used.
+    /// Returns the request that a redirect asks for: 301, 302 and 303 become GET without a body. `Authorization` is
+    /// sent only to its own host and port; credentials in a Location are not used.
     pub(super) fn redirected(self, status: u16, location: &[u8]) -> Result<Self, RedirectError> {
         let url = self.url.redirect(location)?;
         let authorization = self
@@ -63,13 +63,13 @@ impl Hop {
         }
     }
 
-    /// The path of the request target.
+    /// Returns the path of the request target.
     pub(super) fn path(&self) -> &str {
         let target = self.url.request_target();
         target.split('?').next().unwrap_or(target)
     }
 
-    /// The request target: in absolute form for a proxy that has no tunnel to the host.
+    /// Returns the request target, in absolute form if it goes to a proxy without a tunnel.
     pub(super) fn target(&self, proxied: bool) -> String {
         if proxied && !is_tls(&self.url) {
             format!("http://{}{}", self.url.host_header(), self.url.request_target())
@@ -78,8 +78,8 @@ impl Hop {
         }
     }
 
-    /// The request but for its target, which the wire sets. Header order is the contract's (behaviour 3);
-    /// the webhook headers, which Python does not send, come last.
+    /// Returns the request without its target, which the wire sets. The order of headers is that of the contract
+    /// (behaviour 3); the webhook headers, which Python does not send, come last.
     pub(super) fn request(
         &self,
         cookie: Option<&str>,
@@ -134,7 +134,7 @@ fn is_tls(url: &CallbackUrl) -> bool {
     url.scheme() == "https"
 }
 
-/// requests' `should_strip_auth`, the other way round.
+/// Returns the negation of requests' `should_strip_auth`.
 fn may_share_credentials(from: &CallbackUrl, to: &CallbackUrl) -> bool {
     let upgraded = !is_tls(from) && from.port() == 80 && is_tls(to) && to.port() == 443;
     from.host() == to.host() && (upgraded || is_tls(from) == is_tls(to) && from.port() == to.port())

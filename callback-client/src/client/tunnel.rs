@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use crate::callback_status::{Cause, ProxyFailure};
 use crate::proxy::Proxy;
 
-/// Bytes of a proxy's answer to CONNECT that are read.
+/// Maximum length of a proxy's answer to CONNECT in bytes.
 const ANSWER_LIMIT: usize = 8 * 1024;
 
 /// Asks a proxy for a tunnel to `host`.
@@ -38,7 +38,7 @@ pub(super) async fn tunnel(
                 "the proxy's answer has no end".to_owned(),
             )));
         }
-        // One byte at a time: what follows the head belongs to the tunnel.
+        // Read one byte at a time, because the bytes after the head belong to the tunnel.
         answer.push(proxied.read_u8().await.map_err(connect)?);
     }
     let head = String::from_utf8_lossy(&answer);

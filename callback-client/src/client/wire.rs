@@ -1,4 +1,4 @@
-//! The byte stream under hyper: it sends the request line that it was given and remembers how the answer began.
+//! The byte stream under hyper: it sends the given request line and keeps the first line of the answer.
 
 use std::io;
 use std::pin::Pin;
@@ -7,18 +7,18 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// As much of the answer's first line as Python's `http.client` reads, and one byte to see that it is longer.
+/// The number of bytes that Python's `http.client` reads of the answer's first line, plus one to detect a longer one.
 const FIRST_LINE_LIMIT: usize = 65_537;
 
-/// What came back over a [`Wire`], as far as hyper does not tell.
+/// The part of the answer received over a [`Wire`] that hyper does not report.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {
-    /// The first line, its line end included, as far as it has come.
+    /// The first line with its line end, as far as it has arrived.
     pub(super) first_line: Vec<u8>,
 }
 
-/// A connection for one request. hyper's `Uri` neither takes every request target (65,534 bytes at most) nor leaves
-/// every one as it is, so hyper writes `/` and the wire puts the real request line in its place.
+/// A connection for one request. hyper's `Uri` does not accept every request target (at most 65,534 bytes) and changes
+/// some of them, so hyper writes `/` and the wire replaces its request line with the real one.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     stream: S,
@@ -30,7 +30,7 @@ pub(super) struct Wire<S> {
 }
 
 impl<S> Wire<S> {
-    /// `target` stands where hyper writes `/`.
+    /// Creates a wire that sends `target` where hyper writes `/`.
     pub(super) fn new(stream: S, method: &str, target: &str) -> (Self, Arc<Mutex<Received>>) {
         let received = Arc::default();
         let wire = Self {
@@ -67,7 +67,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let wire = self.get_mut();
         let before = buffer.filled().len();
         match ready!(Pin::new(&mut wire.stream).poll_read(cx, buffer)) {
-            // The end of a TLS connection without its goodbye; what HTTP announced tells whether something is missing.
+            // The TLS connection ended without close_notify; the framing of HTTP shows whether something is missing.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
             result => result?,
         }
@@ -103,7 +103,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
     }
 }
 
-/// A peer that has stopped reading may still have answered: as urllib3 does, go on to its answer.
+/// Ignores a broken pipe: a peer that has stopped reading may still have answered, so its answer is read, as in
+/// urllib3.
 fn forgive(length: usize, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
     match written {
         Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Poll::Ready(Ok(length)),

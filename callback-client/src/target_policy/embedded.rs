@@ -2,16 +2,17 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The IPv4 addresses that a packet to `address` may end at, by every scheme that embeds one.
+/// Returns the IPv4 addresses that a packet to `address` may reach, by every scheme that embeds one.
 pub(super) fn embedded_ipv4(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let bits = address.to_bits();
     let at = |end: u32| Ipv4Addr::from_bits(low_32(bits >> end));
     let found = match address.segments() {
-        // Compatible, mapped (RFC 4291) and translated (RFC 2765) addresses, NAT64 with the well-known prefix (RFC 6052).
+        // Compatible, mapped (RFC 4291) and translated (RFC 2765) addresses, NAT64 with the well-known prefix (RFC
+        // 6052).
         [0, 0, 0, 0, 0, 0 | 0xFFFF, ..] | [0, 0, 0, 0, 0xFFFF, 0, ..] | [0x64, 0xFF9B, 0, 0, 0, 0, ..] => {
             vec![at(0)]
         }
-        // NAT64 with a local prefix (RFC 8215), which may have any length from 48 on; RFC 6052 leaves bits 64 to 71 out.
+        // NAT64 with a local prefix (RFC 8215), which may have any length from 48 on; RFC 6052 skips bits 64 to 71.
         [0x64, 0xFF9B, 1, ..] => {
             let without_octet_8 = (bits >> 64 << 56) | (bits & ((1 << 56) - 1));
             let after = |prefix: u32| Ipv4Addr::from_bits(low_32(without_octet_8 >> (88 - prefix)));
@@ -27,10 +28,7 @@ pub(super) fn embedded_ipv4(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr>
 }
 
 fn low_32(bits: u128) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the low 32 bits are what is asked for"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "only the low 32 bits are wanted")]
     let low = bits as u32;
     low
 }

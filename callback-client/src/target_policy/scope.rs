@@ -1,4 +1,4 @@
-//! Which addresses are public: globally reachable unicast by IANA's special-purpose address registries.
+//! Public addresses: globally reachable unicast addresses, according to IANA's special-purpose address registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -29,11 +29,11 @@ fn is_public_ipv4(address: Ipv4Addr) -> bool {
 
 fn is_public_ipv6(address: Ipv6Addr) -> bool {
     match address.segments() {
-        // NAT64 reaches the IPv4 address inside.
+        // NAT64 reaches the embedded IPv4 address.
         [0x64, 0xFF9B, 0, 0, 0, 0, ..] => embedded_ipv4(address).all(is_public_ipv4),
         // Protocol assignments with Teredo, documentation, 6to4.
         [0x2001, 0..=0x1FF | 0xDB8, ..] | [0x2002, ..] | [0x3FFF, 0..=0xFFF, ..] => false,
-        // The only unicast space that is given out.
+        // The only allocated global unicast space.
         [first, ..] => first >> 13 == 0b001,
     }
 }

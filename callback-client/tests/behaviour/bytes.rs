@@ -1,4 +1,4 @@
-//! What a callback sends, to the byte, and where it may go.
+//! The exact bytes that a callback sends, and its permitted targets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,8 @@ async fn post(to: &str) -> String {
     client.post(TASK_ID, url(to), BODY.to_owned()).await.to_string()
 }
 
-/// Answers the first request with this status and Location, `PORT` being its own port, all others with 200.
+/// Starts a peer that answers the first request with this status and these headers, in which `PORT` is its own port,
+/// and all others with 200.
 async fn redirecting(status: u16, headers: &'static str) -> Peer {
     Peer::choosing(move |request| {
         if !request.starts_with("POST /first") {
@@ -45,7 +46,7 @@ async fn redirecting(status: u16, headers: &'static str) -> Peer {
     .await
 }
 
-/// A request without its start, up to the blank line.
+/// Returns the names of a request's headers.
 fn headers(request: &str) -> Vec<&str> {
     request
         .split("\r\n\r\n")

@@ -1,4 +1,4 @@
-//! Clients as a program makes them.
+//! Clients, created as in a program.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use callback_client::proxy::Proxies;
 use callback_client::target_policy::TargetPolicy;
 use callback_client::{CallbackClient, CallbackConfig, tls};
 
-/// A client that may go anywhere.
+/// Returns a client that may call any address.
 pub(crate) fn client(timeout: Duration, proxies: &Proxies) -> CallbackClient {
     trusting(None, timeout, proxies)
 }
 
-/// The same with other CA certificates than Mozilla's.
+/// Returns the same with CA certificates other than Mozilla's.
 pub(crate) fn trusting(ca: Option<&Path>, timeout: Duration, proxies: &Proxies) -> CallbackClient {
     CallbackClient::new(
         config(timeout),
@@ -22,7 +22,7 @@ pub(crate) fn trusting(ca: Option<&Path>, timeout: Duration, proxies: &Proxies) 
     )
 }
 
-/// The configuration of both.
+/// Returns the configuration of both.
 pub(crate) fn config(timeout: Duration) -> CallbackConfig {
     CallbackConfig {
         timeout,

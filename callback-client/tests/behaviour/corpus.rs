@@ -1,10 +1,10 @@
-//! The recorded cases, and the books kept over them: every line is run or named with its reason.
+//! The recorded cases and their results: every line is run, or reported with the reason why it is not.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The lines of a file of tests/golden.
+/// Returns the lines of a file in tests/golden.
 pub(crate) fn read(name: &str) -> Vec<Value> {
     let path = format!("{}/../tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -13,12 +13,12 @@ pub(crate) fn read(name: &str) -> Vec<Value> {
         .collect()
 }
 
-/// A text field, empty if there is none.
+/// Returns a text field, empty if there is none.
 pub(crate) fn text<'v>(row: &'v Value, name: &str) -> &'v str {
     row[name].as_str().unwrap_or_default()
 }
 
-/// What became of the cases of one file.
+/// The results of the cases of one file.
 #[derive(Default)]
 pub(crate) struct Books {
     as_recorded: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// A case that must come out as recorded.
+    /// Records a case whose result must be the recorded one.
     pub(crate) fn same(&mut self, case: &str, recorded: impl Into<String>, ours: impl Into<String>) {
         let (recorded, ours) = (recorded.into(), ours.into());
         if recorded == ours {
@@ -39,7 +39,7 @@ impl Books {
         }
     }
 
-    /// A case in which we decided otherwise than Python, for this reason.
+    /// Records a case in which we decided to deviate from Python, for this reason.
     pub(crate) fn deviates(
         &mut self,
         case: &str,
@@ -57,12 +57,12 @@ impl Books {
         }
     }
 
-    /// A case that cannot be replayed here.
+    /// Records a case that cannot be replayed here.
     pub(crate) fn not_run(&mut self, case: &str, reason: &'static str) {
         self.not_run.entry(reason).or_default().push(case.to_owned());
     }
 
-    /// Shows the sums and fails on what came out wrong, or if they do not make up the file.
+    /// Prints the sums; panics if a case is wrong, or if the sums do not add up to the file.
     pub(crate) fn close(self, file: &str, lines: usize) {
         let sum = |groups: &BTreeMap<_, Vec<String>>| groups.values().map(Vec::len).sum::<usize>();
         let (deviating, not_run) = (sum(&self.deviating), sum(&self.not_run));
@@ -89,8 +89,8 @@ impl Books {
     }
 }
 
-/// The bytes of a Python `str` or `bytes` literal as `repr` shows it; a `str` stands for its latin-1 bytes where it can,
-/// else for UTF-8.
+/// Returns the bytes of a Python `str` or `bytes` literal in the form of `repr`. For a `str`, these are its bytes in
+/// latin-1 if possible, else in UTF-8.
 pub(crate) fn python_literal(literal: &str) -> Vec<u8> {
     let inner = literal.trim_start_matches('b');
     let inner = &inner[1..inner.len() - 1];

@@ -1,4 +1,5 @@
-//! The callback client against what was recorded of Python's (tests/golden/callback-status.jsonl), and on real sockets.
+//! The callback client, compared with the recordings of Python's (tests/golden/callback-status.jsonl) and on real
+//! sockets.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod bytes;

@@ -1,4 +1,4 @@
-//! A TCP server that plays a script to every connection, however little that has to do with HTTP.
+//! A TCP server that plays a script on every connection, whether or not that is HTTP.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-/// What the server does, one step after the other; then it closes.
+/// One step of the server's script; after the last one it closes the connection.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// Reads one request: head and announced body.
@@ -17,25 +17,25 @@ pub(crate) enum Step {
     Send(Vec<u8>),
     /// Waits.
     Pause(Duration),
-    /// Keeps silent until the client gives up.
+    /// Sends nothing until the client gives up.
     Hang,
-    /// Closes as soon as something has come, without reading it: the system resets the connection.
+    /// Closes as soon as something has arrived, without reading it: the system resets the connection.
     DropUnread,
     /// Resets the connection.
     Reset,
 }
 
-/// Reads a request, sends these bytes and closes.
+/// Returns a script that reads a request, sends these bytes and closes.
 pub(crate) fn answer(bytes: impl AsRef<[u8]>) -> Vec<Step> {
     vec![Step::Read, Step::Send(bytes.as_ref().to_vec())]
 }
 
-/// The same and then silence.
+/// Returns a script that does the same but, instead of closing, sends nothing more.
 pub(crate) fn silent_after(bytes: impl AsRef<[u8]>) -> Vec<Step> {
     vec![Step::Read, Step::Send(bytes.as_ref().to_vec()), Step::Hang]
 }
 
-/// A server on 127.0.0.1 until it is dropped.
+/// A server on 127.0.0.1 that runs until it is dropped.
 pub(crate) struct Peer {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,
@@ -43,12 +43,13 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Plays `script` to every connection.
+    /// Starts a server that plays `script` on every connection.
     pub(crate) async fn playing(script: Vec<Step>) -> Self {
         Self::choosing(move |_| script.clone()).await
     }
 
-    /// Reads a request and plays what `choose` says for it; a leading [`Step::Read`] is then done already.
+    /// Starts a server that reads a request and plays the script that `choose` returns for it; a leading [`Step::Read`]
+    /// has then already been played.
     pub(crate) async fn choosing(choose: impl Fn(&str) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -66,7 +67,7 @@ impl Peer {
         self.port
     }
 
-    /// The requests so far, each with its body.
+    /// Returns the requests so far, each with its body.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests
             .lock()
@@ -147,7 +148,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
     }
 }
 
-/// A listening port whose queue is full: nobody who connects gets an answer.
+/// A listening port whose queue is full: clients that connect get no answer.
 pub(crate) struct Full {
     listener: TcpListener,
     _waiting: Vec<TcpStream>,

@@ -1,4 +1,4 @@
-//! Which callbacks go through a proxy, and what the target policy still sees of them (behaviour 3, ADR 11).
+//! Callbacks through a proxy, and the part of the target policy that still applies to them (behaviour 3, ADR 11).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn post(to: &str, proxies: &Proxies) -> String {
     client.post("id", url, "{}".to_owned()).await.to_string()
 }
 
-/// Whether a callback to a server on 127.0.0.1, called `host`, goes through a proxy.
+/// Returns whether a callback to a server on 127.0.0.1, addressed as `host`, goes through a proxy.
 async fn is_proxied(host: &str, proxies: impl Fn(String) -> Proxies) -> bool {
     let (server, proxy) = (Peer::playing(answer(OK)).await, Peer::playing(answer(OK)).await);
     let proxies = proxies(format!("http://127.0.0.1:{}", proxy.port()));

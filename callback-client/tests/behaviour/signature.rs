@@ -1,4 +1,4 @@
-//! The headers that name and sign a callback (ADR 40), verified by Python's own `hmac`.
+//! The headers that identify and sign a callback (ADR 40), verified with Python's `hmac`.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -17,7 +17,8 @@ const BODY: &str = r#"{"station_id": "s", "driver_token": "é", "status": "allow
 const OLD: &str = "whsec_b2xkLW9sZC1vbGQtb2xkLW9sZC1vbGQhISE=";
 const NEW: &str = "whsec_bmV3LW5ldy1uZXctbmV3LW5ldy1uZXchISE=";
 
-/// Prints the signature that a receiver expects. Input: secret, id, timestamp, a line each, and the body.
+/// A script that prints the signature that a receiver expects. Its input is the secret, the id and the timestamp, one
+/// per line, and the body.
 const PYTHON: &str = "
 import base64, hashlib, hmac, sys
 secret, id, timestamp, body = sys.stdin.buffer.read().split(b'\\n', 3)
@@ -60,7 +61,7 @@ fn header<'r>(request: &'r str, name: &str) -> Option<&'r str> {
         .lines()
         .filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     let value = values.next();
-    assert_eq!(values.next(), None, "{name} comes twice");
+    assert_eq!(values.next(), None, "{name} occurs twice");
     value
 }
 

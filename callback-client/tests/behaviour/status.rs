@@ -1,4 +1,4 @@
-//! callback-status.jsonl: what the record says of every kind of callback server.
+//! callback-status.jsonl: the recorded status for every kind of callback server.
 
 mod replay;
 mod script;
@@ -19,7 +19,7 @@ use crate::tls_peer::TlsPeer;
 
 const FILE: &str = "callback-status.jsonl";
 
-/// What stands in for the recording's server.
+/// The stand-in for the recording's server.
 enum Server {
     Http(Peer),
     Tls(TlsPeer),
@@ -121,7 +121,7 @@ async fn call_back(client: &CallbackClient, url: &[u8]) -> String {
     }
 }
 
-/// The URLs as they were: the file shows long ones shortened and lone surrogates escaped.
+/// Returns the original URL: in the file, long URLs are shortened and lone surrogates are escaped.
 fn url(case: &str, shown: &str) -> Vec<u8> {
     let origin = shown.split("/pp").next().unwrap();
     match case {
@@ -135,7 +135,7 @@ fn url(case: &str, shown: &str) -> Vec<u8> {
     }
 }
 
-/// The recording's servers stand for one here, and its closed port for one that nobody listens on.
+/// Replaces the ports of all the recording's servers by `port`, and its closed port by `closed`.
 fn localised(recorded: &str, port: u16, closed: u16) -> String {
     let text = recorded.replace("21010", &closed.to_string());
     let servers = [1, 3].into_iter().chain(11..=18).chain(20..=27).chain([379]);
@@ -144,12 +144,12 @@ fn localised(recorded: &str, port: u16, closed: u16) -> String {
     })
 }
 
-/// Without memory addresses and line numbers of Python's TLS module.
+/// Removes memory addresses and line numbers of Python's TLS module.
 fn stable(text: &str) -> String {
     without(&without(text, " at 0x", ""), " (_ssl.c:", ")")
 }
 
-/// Without `start`, a number and `end`.
+/// Removes `start`, a number and `end`.
 fn without(text: &str, start: &str, end: &str) -> String {
     let Some((before, after)) = text.split_once(start) else {
         return text.to_owned();
@@ -158,7 +158,7 @@ fn without(text: &str, start: &str, end: &str) -> String {
     format!("{before}{}", after.strip_prefix(end).unwrap())
 }
 
-/// Cases that wait for the end of the time run with one second of it.
+/// Returns whether a case waits until the time is up; such cases run with a limit of one second.
 fn is_slow(case: &str) -> bool {
     let slow = [
         "read-timeout",
@@ -198,15 +198,15 @@ async fn redirecting(case: &str, location: String, closed: u16) -> Peer {
     .await
 }
 
-/// Where our answer is another, why, and what it is; `…` stands for any rest.
+/// Returns the reason and our text if we decided to deviate from Python; `…` stands for any rest.
 fn decided_otherwise(case: &str) -> Option<(&'static str, &'static str)> {
-    let total = "the time is for the whole callback";
-    let location = "a Location that Python chokes on is recorded";
-    let size = "our HTTP library counts otherwise";
-    let frames = "our HTTP library does not tell the details";
-    let undecoded = "nobody reads the body: it is not decoded";
+    let total = "the time limit applies to the whole callback";
+    let location = "a Location on which Python fails is recorded";
+    let size = "our HTTP library has other limits";
+    let frames = "our HTTP library does not report the details";
+    let undecoded = "the body is not used, so it is not decoded";
     let url = "such a URL is invalid, or can be sent";
-    let tls = "our TLS library has other words, or finds another fault first";
+    let tls = "our TLS library uses other words, or finds another fault first";
     Some(match case {
         "slow-body-16s" => (
             total,

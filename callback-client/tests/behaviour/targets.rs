@@ -1,5 +1,5 @@
-//! Where callbacks may go, asked of the real resolver: this binary runs itself in a network of its own with a DNS server
-//! whose answers change (ADR 11).
+//! The permitted targets of callbacks, with the real resolver: this binary runs itself in its own network with a DNS
+//! server whose answers change (ADR 11).
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,13 +18,13 @@ use crate::peer::{Peer, answer};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const FORBIDDEN: &str = "not a permitted callback target (CALLBACK_NETWORKS)";
-/// Set where the tests run inside their own network.
+/// A variable that is set when the tests run inside their own network.
 const INSIDE: &str = "CALLBACK_TARGETS_INSIDE";
-/// Loopback up, our resolver, then the test.
+/// A script that sets our resolver, activates the loopback interface and runs the test.
 const ENTER: &str = r#"
 set -e
 mount --bind "$RESOLV_CONF" /etc/resolv.conf
-# Nobody but that server is asked.
+# Query no other server.
 [ ! -e /etc/nsswitch.conf ] || mount --bind "$NSSWITCH_CONF" /etc/nsswitch.conf
 [ ! -d /run/nscd ] || mount -t tmpfs none /run/nscd
 python3 -c "import fcntl, socket, struct
@@ -32,7 +32,7 @@ fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'lo', 0x49))"
 exec "$@"
 "#;
 
-/// Addresses that are refused always, as a name may hide them.
+/// Addresses that are always refused, in the forms in which a name may hide them.
 const REFUSED: [&str; 9] = [
     "169.254.169.254",
     "::ffff:169.254.169.254",
@@ -45,7 +45,7 @@ const REFUSED: [&str; 9] = [
     "fd00:ec2::254",
 ];
 
-/// Whether this is the run inside; if not, `test` has run there when this returns.
+/// Returns whether this is the run inside the network; if it is not, runs `test` there first.
 fn is_inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return true;
@@ -92,9 +92,9 @@ fn is_inside(test: &str) -> bool {
     false
 }
 
-/// A DNS server on 127.0.0.1:53 that gives one of `answers` after the other, the last one for ever.
+/// A DNS server on 127.0.0.1:53 that gives one of `answers` after the other, and repeats the last one.
 struct Dns {
-    /// Lookups of IPv4 addresses so far; each lookup of a name asks for both kinds.
+    /// The number of lookups of IPv4 addresses so far; each lookup of a name asks for both kinds.
     asked: Arc<Mutex<usize>>,
     _serving: JoinSet<()>,
 }
@@ -140,7 +140,7 @@ async fn serve(socket: UdpSocket, answers: VecDeque<IpAddr>, asked: Arc<Mutex<us
         reply.extend([0x81, 0x80, 0, 1, 0, u8::from(found.is_some()), 0, 0, 0, 0]);
         reply.extend(question);
         if let Some(found) = found {
-            // The name again by a pointer, type and class again, no time to live.
+            // A pointer to the name, type and class as in the question, and a time to live of 0.
             reply.extend([0xC0, 12]);
             reply.extend(&question[name + 1..]);
             reply.extend([0, 0, 0, 0, 0, u8::try_from(found.len()).unwrap()]);

@@ -13,26 +13,26 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// What is to be said of a server's certificate.
+/// The kind of a server's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certificate {
     /// Signed by the test CA, for 127.0.0.1.
     Good,
-    /// The same over TLS 1.2.
+    /// The same as `Good`, over TLS 1.2.
     GoodWithTls12,
-    /// The same, but the client must have one, too.
+    /// The same as `Good`, but the client must have a certificate as well.
     GoodButWantsOne,
-    /// Signed by itself.
+    /// Self-signed.
     SelfSigned,
     /// For another name.
     WrongName,
-    /// For no name.
+    /// Without a name.
     NoName,
-    /// Of the past.
+    /// Expired.
     Expired,
 }
 
-/// A server on 127.0.0.1 that answers every request with 200, as Elasticsearch would, until it is dropped.
+/// A server on 127.0.0.1 that answers every request with 200, like Elasticsearch, until it is dropped.
 pub(crate) struct TlsPeer {
     port: u16,
     ca_bundle: tempfile::NamedTempFile,
@@ -64,7 +64,7 @@ impl TlsPeer {
         self.port
     }
 
-    /// The test CA, as `REQUESTS_CA_BUNDLE`.
+    /// Returns the certificate of the test CA, for `REQUESTS_CA_BUNDLE`.
     pub(crate) fn ca_bundle(&self) -> &Path {
         self.ca_bundle.path()
     }
@@ -118,7 +118,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
         };
         let mut request = [0; 4096];
         if matches!(stream.read(&mut request).await, Ok(1..)) {
-            // Without length and without TLS's goodbye: the body ends with the connection, as many servers have it.
+            // There is no length and no close_notify: the body ends with the connection, as with many servers.
             let _ = stream
                 .write_all(b"HTTP/1.1 200 OK\r\nX-Elastic-Product: Elasticsearch\r\n\r\nok")
                 .await;

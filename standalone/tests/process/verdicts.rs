@@ -55,7 +55,7 @@ async fn a_callback_that_is_not_taken_is_in_the_log() {
         (
             1,
             "http://localhost:9000/?key=secret".to_owned(),
-            "`localhost` is not",
+            "`localhost` has none",
         ),
         (
             2,

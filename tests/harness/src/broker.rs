@@ -5,7 +5,6 @@ mod place;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::sync::OnceCell;
@@ -15,9 +14,7 @@ use crate::process::{Process, Signal};
 use crate::vhost::Vhost;
 
 pub(crate) use self::place::Place;
-
-/// A busy machine needs a multiple of the usual six seconds.
-const START: Duration = Duration::from_mins(3);
+use self::place::START;
 
 /// A RabbitMQ server with its own node, ports and files, on the loopback address, with the management plugin. It ends with
 /// the process that started it, however that ends.
@@ -36,7 +33,7 @@ struct Running {
 
 impl Broker {
     /// Names the directory of a running broker that this test process is to use as its shared one.
-    pub const VARIABLE: &str = "TEST_BROKER";
+    pub const VARIABLE: &str = place::VARIABLE;
 
     /// The one that [`Broker::VARIABLE`] names, which other test processes use as well; without it, one of this test process,
     /// started on first use. Tests use a [`Vhost`] each.

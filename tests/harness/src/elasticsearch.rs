@@ -45,7 +45,7 @@ pub struct Document {
 
 impl Elasticsearch {
     /// Of the user `elastic`.
-    pub const PASSWORD: &str = "elastic-s3cret";
+    pub const PASSWORD: &str = place::PASSWORD;
 
     /// The one of this test process, started on first use, for one test at a time: it runs, has no index, and is what
     /// it was at its start.

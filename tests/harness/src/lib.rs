@@ -17,6 +17,7 @@ mod open_files;
 mod output;
 mod port;
 mod process;
+mod procfs;
 mod proxy;
 pub mod python;
 mod received;

@@ -1,4 +1,4 @@
-//! An outage of the ACL service, logged once when it begins and once when it is over rather than by every task in it.
+//! An outage of the ACL service, logged once when it begins and once when it is over instead of once per task.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use explain::explain;
 use tracing::{debug, info, warn};
 
-/// An outage is over with the first answer at least this long after the last failure, in nanoseconds: an ACL service that
-/// fails now and then has one outage, not many.
+/// The minimum time between the last failure and an answer that ends an outage, in nanoseconds. Because of it, an ACL
+/// service that fails now and then has one outage, not many.
 const QUIET_NS: i128 = 10_000_000_000;
 
-/// Whether there is an outage. All times are in nanoseconds since 1970.
+/// The outage that is going on, if any. All times are in nanoseconds since 1970.
 #[derive(Debug, Default)]
 pub(super) struct Outage(Mutex<Option<Ongoing>>);
 
@@ -21,7 +21,8 @@ struct Ongoing {
 }
 
 impl Outage {
-    /// Logs what `answer`, which came at `now`, means for an outage.
+    /// Logs the beginning or the end of an outage, if `answer`, received at `now`, is one; else logs a failure at debug
+    /// level.
     pub(super) fn note<T>(&self, station_id: &str, answer: &Result<T, impl Error + 'static>, now: i128) {
         match answer {
             Ok(_) => match self.answered(now) {
@@ -42,7 +43,7 @@ impl Outage {
         }
     }
 
-    /// There was no usable answer, so that a verdict is unknown. Returns whether an outage begins with it.
+    /// Counts a verdict that is unknown because there was no usable answer. Returns whether an outage begins with it.
     fn failed(&self, now: i128) -> bool {
         let mut outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let begins = outage.is_none();
@@ -55,7 +56,7 @@ impl Outage {
         begins
     }
 
-    /// There was an answer. Returns how many verdicts were unknown, if an outage is over with it.
+    /// Records an answer. If it ends an outage, returns how many verdicts were unknown.
     fn answered(&self, now: i128) -> Option<u64> {
         let mut outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let over = outage.take_if(|ongoing| now - ongoing.last_failure >= QUIET_NS)?;
@@ -75,7 +76,7 @@ mod tests {
         assert_eq!(outage.answered(0), None);
         assert!(outage.failed(SECOND));
         assert!(!outage.failed(2 * SECOND));
-        // Two tasks that ended the other way round.
+        // Two tasks that ended in reverse order.
         assert!(!outage.failed(SECOND));
         assert_eq!(outage.answered(2 * SECOND + QUIET_NS), Some(3));
         assert_eq!(outage.answered(3 * SECOND + QUIET_NS), None);

@@ -1,4 +1,4 @@
-//! What Python raises for wrong arguments.
+//! The exception that Python raises for wrong arguments.
 
 /// The exception that Python raises for wrong arguments; the task fails with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

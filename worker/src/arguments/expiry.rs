@@ -6,17 +6,17 @@ use celery_protocol::Value;
 
 use super::error::ArgumentError;
 
-/// The longest time left that Python can wait for, in nanoseconds: about 292 years.
+/// The longest timeout that Python supports, in nanoseconds: about 292 years.
 const LONGEST: i128 = i64::MAX as i128;
 
-/// When a verdict comes too late.
+/// The time from which a verdict is too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// At this time, in nanoseconds since 1970. Fractions are rounded up: no whole number lies between.
+    /// This time, in nanoseconds since 1970. Fractions are rounded up, which changes no comparison with whole numbers.
     At(i128),
-    /// Later than any time that fits.
+    /// Infinity: later than any time.
     Never,
-    /// Not a number: no time is later.
+    /// Not a number: no time is later than it.
     NaN,
 }
 
@@ -45,12 +45,13 @@ impl Expiry {
         })
     }
 
-    /// Python's `now >= expiry`.
+    /// Returns Python's `now >= expiry`.
     pub fn is_past(self, now: i128) -> bool {
         matches!(self, Self::At(expiry) if now >= expiry)
     }
 
-    /// The time from `now` on; what is past leaves none. Fails as Python's timeout does where there is no end.
+    /// Returns the time that is left at `now`, zero if the expiry is past. Fails as Python's timeout does if the expiry
+    /// is not finite or too far away.
     pub fn left(self, now: i128) -> Result<Duration, ArgumentError> {
         let Self::At(expiry) = self else {
             return Err(ArgumentError::new(
@@ -80,7 +81,7 @@ fn round_up(value: f64) -> i128 {
     value.ceil() as i128
 }
 
-/// The name that CPython's messages have for a type.
+/// Returns the name of the value's type in CPython's messages.
 fn qualified_name(value: &Value) -> &'static str {
     match value {
         Value::DateTime(_) => "datetime.datetime",

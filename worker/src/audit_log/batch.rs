@@ -1,20 +1,20 @@
-//! Records that are written together, each with somebody who waits for it.
+//! Records that are written together, each with the task that waits for it.
 
 use tokio::sync::oneshot;
 
 use super::record::AuditRecord;
 use super::sink::Fate;
 
-/// A record, and whom to tell when it is durable.
+/// A record, and the channel on which to report that it is durable.
 pub(super) struct Entry {
     pub(super) record: AuditRecord,
     pub(super) durable: oneshot::Sender<()>,
 }
 
-/// Entries to try again, and why.
+/// Entries to retry, and the reason.
 pub(super) type Later = (Batch, String);
 
-/// Entries, their records side by side as sinks want them.
+/// Entries, with their records in one list, as sinks need them.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) records: Vec<AuditRecord>,
@@ -31,7 +31,7 @@ impl Batch {
         self.waiting.append(&mut other.waiting);
     }
 
-    /// Without the records that nobody waits for any more: their messages go back to the queue, unacknowledged.
+    /// Removes the records that no task waits for any longer; their messages go back to the queue, unacknowledged.
     pub(super) fn wanted(self) -> Self {
         if self.waiting.iter().all(|durable| !durable.is_closed()) {
             return self;
@@ -41,18 +41,18 @@ impl Batch {
             .collect()
     }
 
-    /// Tells everybody that the records are durable.
+    /// Reports to all tasks that their records are durable.
     pub(super) fn tell(self) {
         for durable in self.waiting {
-            // Whoever gave up meanwhile does not care.
+            // A task that has given up in the meantime does not need the report.
             let _ = durable.send(());
         }
     }
 
-    /// Tells those whose records are written, and returns the others, each with the reason: those to try again, and
-    /// those that are refused for good.
+    /// Reports the written records to their tasks and returns the others: those to retry, and those that are
+    /// permanently refused, each with the reason.
     pub(super) fn tell_written(self, fates: Vec<Fate>) -> (Option<Later>, Vec<(Entry, String)>) {
-        let silence = || Fate::Deferred("the store does not tell what became of the record".to_owned());
+        let silence = || Fate::Deferred("the store did not report the outcome for the record".to_owned());
         let fates = fates.into_iter().chain(std::iter::repeat_with(silence));
         let (mut later, mut refused): (Option<Later>, _) = (None, Vec::new());
         for (entry, fate) in self.entries().zip(fates) {

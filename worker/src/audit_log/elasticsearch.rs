@@ -26,22 +26,23 @@ use super::sink::{AuditError, AuditSink, Fate, StoreError};
 /// The index of the documents, or an alias of it.
 const INDEX: &str = "log.authorize";
 
-/// For one request, as in Python.
+/// Timeout of one request, as in Python.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum size of one `_bulk` request in bytes, unless a single record is larger. Elasticsearch takes 100 MB, but what
-/// stands before it may take less: a request that is refused for its size is cut in halves.
+/// Maximum size of one `_bulk` request in bytes, unless a single record is larger. Elasticsearch accepts 100 MB, but a
+/// proxy in front of it may accept less: a request that is refused for its size is cut in halves.
 const REQUEST_LIMIT: usize = 5 * 1024 * 1024;
 
-/// For how long an index that was seen is believed to be there. Elasticsearch creates one that is missing by itself,
-/// with a mapping that is not Python's.
+/// How long an index that was seen is assumed to exist. If it is missing, Elasticsearch creates it on a write, with a
+/// mapping that is not Python's.
 const INDEX_IS_BELIEVED: Duration = Duration::from_secs(1);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/vnd.elasticsearch+json; compatible-with=8");
 const NDJSON: HeaderValue =
     HeaderValue::from_static("application/vnd.elasticsearch+x-ndjson; compatible-with=8");
 
-/// Writes documents by `_bulk`, each created under its task's id, so that a record written again makes no second one.
+/// Writes documents with `_bulk`. Each is created under its task's id, so that writing a record again does not create a
+/// second document.
 pub struct ElasticsearchAuditLog {
     client: Elasticsearch,
     store: String,
@@ -49,26 +50,26 @@ pub struct ElasticsearchAuditLog {
     index_seen: Mutex<Option<Instant>>,
 }
 
-/// Whether an Elasticsearch answers, and lets us in, asked once. Whoever awaits this sets the bound.
+/// Checks once that Elasticsearch answers and accepts the password. The caller sets the timeout.
 ///
 /// # Errors
 ///
-/// With the reason.
+/// If it does not; the error gives the reason.
 pub async fn look(config: &ElasticsearchConfig) -> Result<(), StoreError> {
     let audit_log = ElasticsearchAuditLog::new(config)?;
     audit_log.find_server().await.map_err(StoreError::new)
 }
 
 impl ElasticsearchAuditLog {
-    /// Connects on first use.
+    /// Creates the sink, which connects on first use.
     ///
-    /// With a CA file the server's certificate must come from it (or from a CA of the system), and its host name is not
-    /// checked, as in Python; without one it must come from a CA of the system and name the host. Proxy variables are
-    /// not followed.
+    /// With a CA file, the server's certificate must be issued by a CA in it (or by a CA of the system), and its host
+    /// name is not checked, as in Python. Without one, it must be issued by a CA of the system and be valid for the
+    /// host. Proxy variables are ignored.
     ///
     /// # Errors
     ///
-    /// TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub fn new(config: &ElasticsearchConfig) -> Result<Self, StoreError> {
         let certificates = match &config.ca {
             Some(pem) => {
@@ -93,14 +94,14 @@ impl ElasticsearchAuditLog {
         })
     }
 
-    /// Whether an Elasticsearch answers, and lets us in.
+    /// Checks that Elasticsearch answers and accepts the password.
     async fn find_server(&self) -> Result<(), Failure> {
         let response = self.client.info().header(ACCEPT, JSON).send().await?;
         let response = answer::successful("GET /", response).await?;
         answer::is_elasticsearch(&response)
     }
 
-    /// Creates the index with Python's mapping where it is missing; one that is there is left as it is.
+    /// Creates the index with Python's mapping if it is missing; an existing one is left as it is.
     async fn find_index(&self) -> Result<(), Failure> {
         let indices = self.client.indices();
         let index = IndicesExistsParts::Index(&[INDEX]);
@@ -117,13 +118,13 @@ impl ElasticsearchAuditLog {
             .send()
             .await?;
         match answer::successful("PUT /log.authorize", response).await {
-            // Another worker was quicker.
+            // Another worker was faster.
             Err(Failure::Status { kind, .. }) if kind == "resource_already_exists_exception" => Ok(()),
             created => created.map(drop),
         }
     }
 
-    /// Makes sure that there is the index to write to.
+    /// Makes sure that the index exists.
     async fn prepare(&self) -> Result<(), Failure> {
         let seen = *self.index_seen();
         match seen {
@@ -136,7 +137,7 @@ impl ElasticsearchAuditLog {
         Ok(())
     }
 
-    /// Sends these records, cut into as many requests as it takes.
+    /// Sends these records in as many requests as necessary.
     async fn send(&self, lines: &[Vec<u8>]) -> Result<Vec<Fate>, Failure> {
         let mut left: VecDeque<&[Vec<u8>]> = document::batches(lines, REQUEST_LIMIT).into();
         let mut fates = Vec::with_capacity(lines.len());

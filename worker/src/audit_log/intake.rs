@@ -1,5 +1,5 @@
-//! Where records come in, and where they stay while the sink cannot take them: in the spool, or, if that cannot either,
-//! here, with their messages unacknowledged.
+//! The intake of records. While the sink does not accept them, they are kept in the spool or, if the spool does not
+//! accept them either, here, with their messages unacknowledged.
 
 use std::fmt;
 use std::future::Future;
@@ -19,13 +19,14 @@ pub(super) struct Intake {
     incoming: mpsc::Receiver<Entry>,
     pub(super) spool: Option<Spool>,
     kept_back: Batch,
-    /// Refused for good, without a spool to keep them: their messages stay unacknowledged as long as this process runs.
+    /// Records that were permanently refused and have no spool to be kept in. Their messages stay unacknowledged as
+    /// long as this process runs.
     held: Batch,
-    /// What is wrong with the spool, which has been logged.
+    /// The trouble with the spool, which has already been logged.
     spool_trouble: Option<String>,
 }
 
-/// No more records come: the audit log is gone.
+/// The audit log has been dropped, so no more records arrive.
 #[derive(Debug)]
 pub(super) struct Closed;
 
@@ -40,7 +41,7 @@ impl Intake {
         }
     }
 
-    /// The next record and all that wait with it.
+    /// Waits for the next record and returns it with all others that are waiting.
     pub(super) async fn next(&mut self) -> Result<Batch, Closed> {
         let mut entries = Vec::new();
         match self.incoming.recv_many(&mut entries, BATCH).await {
@@ -49,7 +50,7 @@ impl Intake {
         }
     }
 
-    /// Keeps what comes in until `work` is done.
+    /// Keeps incoming records until `work` is done.
     pub(super) async fn during(&mut self, work: impl Future<Output = ()>) -> Result<(), Closed> {
         let attempt = async {
             work.await;
@@ -58,7 +59,7 @@ impl Intake {
         self.during_attempt(attempt).await
     }
 
-    /// Keeps what comes in until `attempt` is over.
+    /// Keeps incoming records until `attempt` is over.
     pub(super) async fn during_attempt<T, E: From<Closed>>(
         &mut self,
         attempt: impl Future<Output = Result<T, E>>,
@@ -72,8 +73,8 @@ impl Intake {
         }
     }
 
-    /// Commits records to the spool and reports them durable. If it does not take them, or others wait for it already,
-    /// they are kept back.
+    /// Commits records to the spool and reports them as durable. If the spool does not accept them, or if others
+    /// already wait for it, they are held back.
     pub(super) async fn keep(&mut self, batch: Batch) {
         let Some(spool) = self.spool.as_ref().filter(|_| self.kept_back.is_empty()) else {
             self.kept_back.append(batch);
@@ -97,8 +98,9 @@ impl Intake {
         }
     }
 
-    /// Keeps records that the sink has refused for good, each with the reason, in a table of their own; without a spool
-    /// they are held, and if it fails they are kept back. Returns whether nothing more is to be done.
+    /// Keeps records that the sink has permanently refused, each with the reason, in a separate table of the spool.
+    /// Without a spool, they stay here as long as the process runs; if the spool fails, they are held back. Returns
+    /// whether nothing more is to be done.
     pub(super) async fn keep_refused(&mut self, refused: Vec<(Entry, String)>) -> bool {
         let (rows, waiting): (Vec<_>, Vec<_>) = refused
             .into_iter()
@@ -127,7 +129,7 @@ impl Intake {
         true
     }
 
-    /// Offers the spool again what it did not take.
+    /// Offers the records that were held back to the spool again.
     pub(super) async fn keep_what_is_kept_back(&mut self) {
         let batch = self.take_kept_back();
         self.keep(batch).await;
@@ -145,7 +147,7 @@ impl Intake {
         let trouble = explain(error);
         if self.spool_trouble.is_none() {
             error!(
-                "{trouble}; records are kept back, and their messages unacknowledged, until it takes them"
+                "{trouble}; records are held back and their messages stay unacknowledged until the spool accepts them"
             );
         }
         self.spool_trouble = Some(trouble);
@@ -153,37 +155,37 @@ impl Intake {
 
     pub(super) fn spool_works(&mut self) {
         if let (Some(_), Some(spool)) = (self.spool_trouble.take(), &self.spool) {
-            info!("{spool} takes records again");
+            info!("{spool} accepts records again");
         }
     }
 }
 
-/// Logs a refusal, without the reason: that may quote the record.
+/// Logs a refusal, without the reason, which may quote the record.
 pub(super) fn log_refused(task_id: &str, kept_in: Option<&Spool>) {
     let Some(spool) = kept_in else {
         error!(
-            "the audit log refuses the record of the task {task_id} for good; there is no spool to keep it \
-             in, so that its message stays unacknowledged"
+            "the audit log permanently refuses the record of task {task_id}; there is no spool to keep it in, so its \
+             message stays unacknowledged"
         );
         return;
     };
     error!(
-        "the audit log refuses the record of the task {task_id} for good; it is kept, with the reason, in the table \
+        "the audit log permanently refuses the record of task {task_id}; it is kept, with the reason, in the table \
          `refused` of {spool}"
     );
 }
 
 impl fmt::Display for Intake {
-    /// Where records go during an outage.
+    /// Writes where records go during an outage.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.spool, &self.spool_trouble) {
-            (Some(spool), None) => write!(f, "records go to {spool} until it is back"),
+            (Some(spool), None) => write!(f, "records go to {spool} until the audit log is back"),
             (Some(_), Some(trouble)) => write!(
                 f,
-                "{trouble}; records are kept back, and their messages unacknowledged, until one of them is back"
+                "{trouble}; records are held back and their messages stay unacknowledged until one of the two is back"
             ),
             (None, _) => f.write_str(
-                "there is no spool; records are kept back, and their messages unacknowledged, until it is back",
+                "there is no spool; records are held back and their messages stay unacknowledged until the audit log is back",
             ),
         }
     }

@@ -20,7 +20,7 @@ impl Pauses {
         Self(pauses.build())
     }
 
-    /// Sleeps for the next of them.
+    /// Sleeps for the next pause.
     pub(super) async fn pause(&mut self) {
         tokio::time::sleep(self.0.next().unwrap_or(LONGEST)).await;
     }

@@ -1,22 +1,22 @@
-//! What is kept of an authorization.
+//! The audit record of an authorization.
 
 use crate::verdict::Verdict;
 
-/// What is kept of an authorization. All texts as the message had them; a lone surrogate is U+FFFD.
+/// The audit record of an authorization. All texts are those of the message; a lone surrogate becomes U+FFFD.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
-    /// The Celery task that it is a record of. No store shows it; one that needs a name for a document takes it.
+    /// The id of the Celery task. It is not a field in any store, but may be the id of a document.
     pub task_id: String,
-    /// When the task began, in nanoseconds since 1970.
+    /// The time at which the task began, in nanoseconds since 1970.
     pub start_time_ns: i128,
-    /// The station, as Python's `str()` shows it.
+    /// The station, as formatted by Python's `str()`.
     pub station_id: String,
-    /// The driver's token, as Python's `str()` shows it.
+    /// The driver's token, as formatted by Python's `str()`.
     pub driver_token: String,
-    /// What the caller was told.
+    /// The verdict that was sent to the caller.
     pub status: Verdict,
-    /// How the callback ended: [`CallbackStatus`](callback_client::CallbackStatus).
+    /// The outcome of the callback: [`CallbackStatus`](callback_client::CallbackStatus).
     pub callback_status: String,
-    /// Where the callback went, as Python's `str()` shows it.
+    /// The callback URL, as formatted by Python's `str()`.
     pub callback_url: String,
 }

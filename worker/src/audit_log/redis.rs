@@ -25,11 +25,12 @@ pub struct RedisAuditLog {
 }
 
 impl RedisAuditLog {
-    /// Connects on first use, and again by itself after a loss. Must be called within a tokio runtime.
+    /// Creates the sink, which connects on first use and reconnects after a loss. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     ///
-    /// No Redis can be at this host and port.
+    /// If the host and port are not a valid address.
     pub fn new(host: &str, port: u16) -> Result<Self, StoreError> {
         let address = ConnectionAddr::Tcp(host.to_owned(), port);
         let (client, connection) = client(&address).map_err(StoreError::new)?;
@@ -40,11 +41,11 @@ impl RedisAuditLog {
         })
     }
 
-    /// Whether a Redis answers there, asked once. Whoever awaits this sets the bound.
+    /// Checks once that Redis answers at this address. The caller sets the timeout.
     ///
     /// # Errors
     ///
-    /// With the reason.
+    /// If it does not; the error gives the reason.
     pub async fn look(host: &str, port: u16) -> Result<(), StoreError> {
         reach(host, port).await.map_err(StoreError::new)?;
         let asked = async {
@@ -68,8 +69,8 @@ impl RedisAuditLog {
             .clone()
     }
 
-    /// The library keeps a connection that does not answer, and a line that was cut without a word never does: the next
-    /// command gets a connection of its own.
+    /// Returns the error of a failed command. After a timeout, the next command gets a new connection: the library
+    /// would keep the old one, which never answers again if it was cut silently.
     fn failed(&self, error: RedisError) -> AuditError {
         if error.is_timeout()
             && let Ok(connection) = connect(&self.client)
@@ -89,12 +90,12 @@ fn client(address: &ConnectionAddr) -> RedisResult<(Client, ConnectionManager)> 
     Ok((client, connection))
 }
 
-/// A connection that is made on first use, and again after it has ended.
+/// Returns a connection that is opened on first use, and again after it has ended.
 fn connect(client: &Client) -> RedisResult<ConnectionManager> {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(RESPONSE_TIMEOUT))
-        // Whoever writes tries again.
+        // The writer retries.
         .set_number_of_retries(0);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
 }

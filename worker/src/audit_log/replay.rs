@@ -1,4 +1,4 @@
-//! Records on their way from the spool to the sink.
+//! The replay of records from the spool to the sink.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use super::intake::{BATCH, Closed, log_refused};
 use super::sink::{AuditSink, Fate, SinkFailure, within};
 use super::spool::{Spool, SpoolError, Spooled, Turn};
 
-/// What became of one batch from the spool.
+/// The outcome of one batch from the spool.
 pub(super) struct Replayed {
     pub(super) written: usize,
     pub(super) refused: usize,
-    /// Whether the spool holds no more.
+    /// Whether the spool holds no more records.
     pub(super) is_last: bool,
-    /// The number of the last of them.
+    /// The number of the last record.
     pub(super) last: Option<i64>,
-    /// Why they are still in the spool: its disk is so full that nothing can be removed either.
+    /// The reason why the records are still in the spool: its disk is so full that nothing can be removed either.
     pub(super) left: Option<SpoolError>,
 }
 
-/// Why an attempt to end an outage did not.
+/// The reason why an attempt to end an outage failed.
 pub(super) enum Unfinished {
-    /// The sink did not take the records.
+    /// The sink did not accept the records.
     Sink(SinkFailure),
-    /// The spool did not give them, or cannot be rid of them.
+    /// The spool could not be read, or records could not be removed from it.
     Spool(SpoolError),
-    /// Another worker replays the spool.
+    /// Another worker is replaying the spool.
     NotOurTurn,
-    /// The audit log is gone.
+    /// The audit log has been dropped.
     Closed(Closed),
 }
 
@@ -48,7 +48,7 @@ impl From<Closed> for Unfinished {
     }
 }
 
-/// Brings the oldest records of the spool to the sink; if it has none, sees whether the sink is there.
+/// Writes the oldest records of the spool to the sink; if there are none, checks whether the sink is available.
 pub(super) async fn replay_oldest(
     sink: &impl AuditSink,
     spool: &Spool,
@@ -75,7 +75,7 @@ pub(super) async fn replay_oldest(
                 refused.push((*id, reason.clone()));
             }
             Some(Fate::Deferred(reason)) => deferred = Some(reason.clone()),
-            None => deferred = Some("the store does not tell what became of the record".to_owned()),
+            None => deferred = Some("the store did not report the outcome for the record".to_owned()),
         }
     }
     let mut replayed = Replayed {

@@ -1,4 +1,4 @@
-//! Where records go: the port to a store, and what it reports.
+//! The port to a store of records, and the outcomes that it reports.
 
 use std::error::Error;
 use std::future::Future;
@@ -8,18 +8,18 @@ use tokio::time::timeout;
 
 use super::record::AuditRecord;
 
-/// Why a record could not be written.
+/// The error if records could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to the audit log in {store}")]
 pub struct AuditError {
-    /// What the records are kept in, and where.
+    /// The store and its address.
     pub store: String,
-    /// What went wrong.
+    /// The cause.
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
 }
 
-/// An error of a store's own library.
+/// An error of a store's client library.
 #[cfg(feature = "servers")]
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -32,32 +32,32 @@ impl StoreError {
     }
 }
 
-/// Where records go.
+/// A store of records.
 pub trait AuditSink: Send + Sync + 'static {
-    /// Whether records can be written now.
+    /// Checks that records can be written now.
     fn check(&self) -> impl Future<Output = Result<(), AuditError>> + Send;
 
-    /// Tries once to write these records and returns what became of each, in their order. Writing a record again must not
-    /// make a second one.
+    /// Tries once to write these records and returns the outcome for each, in the same order. Writing a record again
+    /// must not create a second one.
     ///
     /// # Errors
     ///
-    /// The store was not reached, or took none of them; some may have been written all the same.
+    /// If the store was not reached or accepted none of the records; some may have been written nevertheless.
     fn write(&self, records: &[AuditRecord]) -> impl Future<Output = Result<Vec<Fate>, AuditError>> + Send;
 }
 
-/// What became of a record that a sink was given.
+/// The outcome for a record that was given to a sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It is durable, as far as the store makes anything durable.
+    /// The record is durable, as far as the store makes anything durable.
     Written,
-    /// The store did not take it now, for this reason; it may take it later.
+    /// The store did not accept the record now, for this reason; it may accept it later.
     Deferred(String),
-    /// The store will never take it, for this reason.
+    /// The store will never accept the record, for this reason.
     Refused(String),
 }
 
-/// No audit log: neither `ELASTICSEARCH_URL` nor `REDIS_HOST` is set.
+/// The sink without an audit log: neither `ELASTICSEARCH_URL` nor `REDIS_HOST` is set.
 #[derive(Debug, Clone, Copy)]
 pub struct NoAuditLog;
 
@@ -71,21 +71,21 @@ impl AuditSink for NoAuditLog {
     }
 }
 
-/// Why a sink does not take records.
+/// The reason why a sink does not accept records.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SinkFailure {
     #[error(transparent)]
     Failed(#[from] AuditError),
     #[error("the audit log has not answered for {0:?}")]
     Silent(Duration),
-    /// It takes others, but not this one now, for the reason that it gave.
+    /// It accepts others, but not this one now, for the reason that it gave.
     #[error("{0}")]
     Deferred(String),
-    #[error("the audit log refuses records for good, and there is no place to keep them")]
+    #[error("the audit log permanently refuses records, and there is nowhere to keep them")]
     NoPlaceForRefused,
 }
 
-/// Bounds a call of a sink in time.
+/// Runs a call of a sink with a timeout.
 pub(super) async fn within<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, AuditError>>,

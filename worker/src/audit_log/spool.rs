@@ -1,4 +1,4 @@
-//! The local spool: an SQLite file that keeps records while the audit log cannot take them (issue 5, ADR 39).
+//! The local spool: an SQLite file that keeps records while the audit log does not accept them (issue 5, ADR 39).
 
 mod file;
 mod rows;
@@ -15,8 +15,8 @@ pub use self::file::{Left, OpenError};
 pub(super) use self::rows::Spooled;
 use super::record::AuditRecord;
 
-/// A file for records, opened when the first record comes and closed when it has no more. Clones share it; other
-/// processes may have it, too.
+/// A file for records, opened when the first record arrives and closed when it is empty again. Clones share the file;
+/// other processes may share it as well.
 #[derive(Debug, Clone)]
 pub struct Spool {
     path: Arc<Path>,
@@ -25,46 +25,46 @@ pub struct Spool {
     connection: Arc<Mutex<Option<Connection>>>,
 }
 
-/// Why the spool did not do what it should.
+/// The error of an operation on the spool.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SpoolError {
-    /// It cannot be opened.
+    /// The file cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// It takes no more.
+    /// The file is full.
     #[error("the spool {path} is full: it has reached AUDIT_SPOOL_MAX_MIB ({max_mib} MiB), or its disk is full", path = .path.display())]
     Full {
         /// The file.
         path: PathBuf,
-        /// Its limit.
+        /// The limit of its size in MiB.
         max_mib: u32,
     },
-    /// It fails otherwise.
-    #[error("the spool {path} fails", path = .path.display())]
+    /// SQLite reports another error.
+    #[error("the spool {path} failed", path = .path.display())]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// The cause.
         #[source]
         source: rusqlite::Error,
     },
-    /// Its work was given up, which a panic or the end of the process does.
+    /// The operation was given up, because of a panic or at the end of the process.
     #[error("the spool {path} was interrupted", path = .path.display())]
     Interrupted {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// The cause.
         #[source]
         source: JoinError,
     },
 }
 
-/// The right to replay, which one process has at a time; released when dropped.
+/// The right to replay, which only one process has at a time; released when dropped.
 #[derive(Debug)]
 pub(super) struct Turn(#[expect(dead_code, reason = "holds the lock as long as it is open")] File);
 
 impl Spool {
-    /// Looks at the file, or, where there is none, at whether there could be one; makes none. `max_mib` is the limit of
+    /// Checks the file or, if there is none, whether it could be created; does not create it. `max_mib` is the limit of
     /// its size in MiB.
     pub fn new(path: &Path, max_mib: u32) -> Result<Self, OpenError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -80,17 +80,17 @@ impl Spool {
         })
     }
 
-    /// What it held at the start; none where its disk was so full that this could not be seen.
+    /// Returns what the spool contained at the start; `None` if its disk was so full that this could not be read.
     pub fn left(&self) -> Option<Left> {
         self.left
     }
 
-    /// Keeps records in one transaction. `Ok` means that they are on the disk. Gives them back.
+    /// Stores records in one transaction. `Ok` means that they are on the disk. Returns the records in either case.
     pub(super) async fn keep(&self, records: Vec<AuditRecord>) -> (Vec<AuditRecord>, Result<(), SpoolError>) {
         self.insert(records, rows::insert).await
     }
 
-    /// The same for records that the audit log refuses, each with the reason.
+    /// Does the same for records that the audit log refuses, each with the reason.
     pub(super) async fn keep_refused(
         &self,
         refused: Vec<(AuditRecord, String)>,
@@ -98,7 +98,8 @@ impl Spool {
         self.insert(refused, rows::insert_refused).await
     }
 
-    /// Inserts these in one transaction. They are shared with the thread that does it, so that its panic loses none.
+    /// Inserts these rows in one transaction. They are shared with the thread that does it, so that no row is lost if
+    /// it panics.
     async fn insert<T: Clone + Send + Sync + 'static>(
         &self,
         rows: Vec<T>,
@@ -112,13 +113,13 @@ impl Spool {
         (Arc::unwrap_or_clone(rows), inserted)
     }
 
-    /// The oldest records that wait and have a higher number, at most so many.
+    /// Returns the oldest waiting records with numbers above `after`, at most `limit`.
     pub(super) async fn oldest(&self, after: i64, limit: usize) -> Result<Spooled, SpoolError> {
         self.change(move |connection| rows::oldest(connection, after, limit))
             .await
     }
 
-    /// Removes what is written elsewhere, and sets aside what is refused.
+    /// Removes the records that are written elsewhere, and sets aside those that are refused.
     pub(super) async fn settle(
         &self,
         written: Vec<i64>,
@@ -136,7 +137,7 @@ impl Spool {
         .await
     }
 
-    /// The right to replay, unless another process has it.
+    /// Returns the right to replay, unless another process has it.
     pub(super) async fn turn(&self) -> Result<Option<Turn>, SpoolError> {
         let path = Arc::clone(&self.path);
         self.blocking(move || {
@@ -150,10 +151,10 @@ impl Spool {
         .await
     }
 
-    /// Closes the file, so that it alone, without its log, holds everything.
+    /// Closes the file, so that it contains everything without its write-ahead log.
     pub(super) async fn close(&self) {
         let connection = Arc::clone(&self.connection);
-        // What is not closed now is at the end of the process.
+        // If this fails, the file is closed at the end of the process.
         let _ = self
             .blocking(move || {
                 drop(connection.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -162,7 +163,7 @@ impl Spool {
             .await;
     }
 
-    /// One transaction, on a thread that may block.
+    /// Runs one transaction on a thread that may block.
     async fn change<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,

@@ -1,5 +1,5 @@
-//! The one writer of the audit log: straight to the sink while that works, else to the spool, which it replays in order
-//! when the sink is back (ADR 39).
+//! The only writer of the audit log. It writes to the sink while that works, else to the spool, which it replays in
+//! order when the sink is back (ADR 39).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use super::replay::{Unfinished, replay_oldest};
 use super::sink::{AuditSink, SinkFailure, within};
 use super::spool::{Left, Spool};
 
-/// A sink that takes longer for new records is treated as one that is away: as many tasks as this time brings hold
+/// How long the sink may take for new records before it counts as unavailable. The tasks that arrive in this time hold
 /// their slots meanwhile.
 const DEADLINE: Duration = Duration::from_millis(500);
 
 /// Multiplier on [`DEADLINE`] at the start, when the sink connects.
 const START: u32 = 4;
 
-/// Nobody waits for records that are replayed.
+/// How long the sink may take for replayed records, for which no task waits.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Records that wait to be taken into a batch, before tasks have to wait to get there.
+/// Maximum number of records that wait for a batch; further tasks wait until there is room.
 const WAITING: usize = 1024;
 
-/// An audit log that loses nothing: what its sink cannot take goes to a spool, and from there to the sink when that is back.
-/// Logs an outage once when it begins and once when it is over.
+/// An audit log that loses nothing. Records that its sink does not accept go to a spool, and from there to the sink
+/// when it is back. Logs an outage once when it begins and once when it is over.
 #[derive(Debug)]
 pub struct AuditLog {
     records: mpsc::Sender<Entry>,
@@ -40,13 +40,14 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// An audit log without a spool: what the sink does not take is kept back and tried again until it does. `part` shows
-    /// whether the sink takes records. Must be called within a tokio runtime; dropping the audit log ends its work.
+    /// Creates an audit log without a spool. Records that the sink does not accept are held back and retried until it
+    /// does. `part` shows whether the sink accepts records. Must be called within a tokio runtime; dropping the audit
+    /// log ends its work.
     pub fn new(sink: impl AuditSink, part: Part) -> Self {
         Self::with_spool(sink, part, None)
     }
 
-    /// The same with a spool, if there is one. What it holds from before is replayed first.
+    /// Creates an audit log with a spool, if there is one. Records from an earlier run are replayed first.
     pub fn with_spool(sink: impl AuditSink, part: Part, spool: Option<Spool>) -> Self {
         let (records, incoming) = mpsc::channel(WAITING);
         let writer = Writer {
@@ -62,18 +63,19 @@ impl AuditLog {
         }
     }
 
-    /// Hands out the task that writes, for whoever watches it: without it, [`write`](Self::write) never returns. Dropped,
-    /// it ends.
+    /// Hands out the task that writes, so that it can be watched: if it ends, [`write`](Self::write) never returns.
+    /// Dropping the returned set ends the task.
     pub fn take_writer(&mut self) -> JoinSet<()> {
         std::mem::take(&mut self.writer)
     }
 
-    /// Returns when the record is durable in the sink or the spool, however long that takes. Dropping the future gives up.
+    /// Returns when the record is durable in the sink or the spool, however long that takes. Dropping the future gives
+    /// up.
     pub async fn write(&self, record: AuditRecord) {
         let (durable, told) = oneshot::channel();
         let entry = Entry { record, durable };
         if self.records.send(entry).await.is_err() || told.await.is_err() {
-            // The writer has ended without having written it: nobody may take it for durable.
+            // The writer ended without writing the record, which must not count as durable.
             std::future::pending::<()>().await;
         }
     }
@@ -85,19 +87,19 @@ struct Writer<S> {
     intake: Intake,
 }
 
-/// An outage so far.
+/// The state of an outage.
 #[derive(Default)]
 struct Outage {
     is_logged: bool,
     replayed: usize,
     refused: usize,
-    /// Whether what was replayed is still in the spool.
+    /// Whether replayed records are still in the spool.
     is_left: bool,
 }
 
 impl<S: AuditSink> Writer<S> {
     async fn run(mut self) {
-        // An error means that nobody writes any more.
+        // An error means that the audit log has been dropped.
         let Err(Closed) = self.work().await;
     }
 
@@ -115,7 +117,7 @@ impl<S: AuditSink> Writer<S> {
         }
     }
 
-    /// Whether the spool holds records from before, or cannot tell.
+    /// Returns whether the spool holds records from an earlier run, or could not be read.
     fn is_left_from_before(&self) -> bool {
         let Some(spool) = &self.intake.spool else {
             return false;
@@ -123,13 +125,13 @@ impl<S: AuditSink> Writer<S> {
         let left = spool.left();
         let Left { waiting, refused } = left.unwrap_or_default();
         if refused > 0 {
-            warn!(
-                "{spool} holds {} that the audit log has refused",
-                records(refused)
-            );
+            warn!("{spool} contains {} that the audit log refused", records(refused));
         }
         if waiting > 0 {
-            info!("{spool} holds {} from before; replaying", records(waiting));
+            info!(
+                "{spool} contains {} from an earlier run; replaying",
+                records(waiting)
+            );
         }
         waiting > 0 || left.is_none()
     }
@@ -140,12 +142,13 @@ impl<S: AuditSink> Writer<S> {
         Ok(())
     }
 
-    /// How long a sink may take. Without a spool there is no use in giving it up before it does so itself.
+    /// Returns how long the sink may take. Without a spool, there is no use in giving up before the sink itself does.
     fn limit(&self) -> Duration {
         self.intake.spool.as_ref().map_or(Duration::MAX, |_| DEADLINE)
     }
 
-    /// Writes new records to the sink, and puts in a safe place what it does not take. An error means an outage.
+    /// Writes new records to the sink, and keeps those that it does not accept in a safe place. An error means an
+    /// outage.
     async fn write(&mut self, batch: Batch) -> Result<(), SinkFailure> {
         if batch.is_empty() {
             return Ok(());
@@ -170,14 +173,14 @@ impl<S: AuditSink> Writer<S> {
         }
     }
 
-    /// The outage that begins with `failure`, to its end. The first attempt to end it comes after a pause.
+    /// Handles the outage that begins with `failure` until its end. The first attempt to end it comes after a pause.
     async fn outage_by(&mut self, failure: &SinkFailure) -> Result<(), Closed> {
         let mut outage = Outage::default();
         self.note(&mut outage, failure);
         self.outage(outage).await
     }
 
-    /// Keeps records elsewhere until the sink is back and has all that the spool held.
+    /// Keeps records elsewhere until the sink is back and the spool has been replayed.
     async fn outage(&mut self, mut outage: Outage) -> Result<(), Closed> {
         let mut pauses = Pauses::new();
         if outage.is_logged {
@@ -206,7 +209,7 @@ impl<S: AuditSink> Writer<S> {
         }
         if outage.is_logged || outage.replayed > 0 {
             info!(
-                "the audit log takes records again; {} were replayed from the spool, {} refused",
+                "the audit log accepts records again; {} were replayed from the spool, {} were refused",
                 outage.replayed, outage.refused
             );
         }
@@ -216,7 +219,7 @@ impl<S: AuditSink> Writer<S> {
         Ok(())
     }
 
-    /// Offers what is kept back to the spool and then to the sink, against which nothing is known.
+    /// Offers the records that were held back to the spool and then to the sink, which may be available.
     async fn write_without_replay(&mut self, outage: &mut Outage) {
         self.intake.keep_what_is_kept_back().await;
         let batch = self.intake.take_kept_back();
@@ -225,8 +228,8 @@ impl<S: AuditSink> Writer<S> {
         }
     }
 
-    /// Tries to bring everything to the sink, in order. While the last of it is under way, new records wait, so that none
-    /// gets into the spool behind it.
+    /// Tries to write everything to the sink, in order. During the last batch, new records wait, so that none gets into
+    /// the spool behind it.
     async fn replay(&mut self, outage: &mut Outage) -> Result<(), Unfinished> {
         if let Some(spool) = self.intake.spool.clone() {
             let turn = spool.turn().await?.ok_or(Unfinished::NotOurTurn)?;
@@ -242,7 +245,7 @@ impl<S: AuditSink> Writer<S> {
                 outage.replayed += replayed.written;
                 outage.refused += replayed.refused;
                 if let Some(error) = replayed.left {
-                    // They go out again with the next replay, under the same names.
+                    // The next replay sends them again, under the same names.
                     self.intake.spool_fails(&error);
                     outage.is_left = true;
                     after = replayed.last.unwrap_or(after);

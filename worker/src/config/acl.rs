@@ -1,4 +1,4 @@
-//! Where the ACL service is.
+//! The address of the ACL service.
 
 use service_kit::env::{Reader, Variable};
 
@@ -7,13 +7,13 @@ use super::http_url::is_http;
 pub(super) const AUTHORIZATION_SERVICE_URL: Variable = Variable {
     name: "AUTHORIZATION_SERVICE_URL",
     default: Some("http://localhost:5000"),
-    meaning: "where the ACL service is",
+    meaning: "base URL of the ACL service",
 };
 
-/// The ACL service.
+/// The configuration of the ACL service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AclConfig {
-    /// Base URL, used as it stands.
+    /// The base URL, used as it is.
     pub url: String,
 }
 

@@ -1,4 +1,4 @@
-//! Which audit log there is.
+//! The store of the audit log.
 
 use service_kit::env::{Reader, Variable};
 
@@ -8,7 +8,7 @@ use crate::audit_log::elasticsearch::config::ElasticsearchConfig;
 pub(super) const REDIS_HOST: Variable = Variable {
     name: "REDIS_HOST",
     default: None,
-    meaning: "Redis for the audit log; unset: no audit log, unless there is ELASTICSEARCH_URL",
+    meaning: "Redis for the audit log; if this and ELASTICSEARCH_URL are unset, there is no audit log",
 };
 pub(super) const REDIS_PORT: Variable = Variable {
     name: "REDIS_PORT",
@@ -32,13 +32,13 @@ pub(super) const ELASTIC_PASSWORD: Variable = Variable {
 pub(super) const ELASTICSEARCH_CERTS_PATH: Variable = Variable {
     name: "ELASTICSEARCH_CERTS_PATH",
     default: None,
-    meaning: "file with the CA certificate of ELASTICSEARCH_URL; the host name in its certificate is then not checked",
+    meaning: "file with the CA certificate for ELASTICSEARCH_URL; if set, the host name in the server's certificate is not checked",
 };
 
-/// Which audit log there is.
+/// The store of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditLogConfig {
-    /// None.
+    /// There is no audit log.
     None,
     /// Elasticsearch, index `log.authorize`.
     #[cfg(feature = "elasticsearch")]
@@ -66,7 +66,7 @@ impl AuditLogConfig {
     }
 }
 
-/// Elasticsearch, if it is asked for; it wins over Redis.
+/// Reads the variables of Elasticsearch, which takes precedence over Redis.
 #[cfg(feature = "elasticsearch")]
 fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
     ElasticsearchConfig::read(
@@ -81,7 +81,7 @@ fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
 #[cfg(not(feature = "elasticsearch"))]
 fn read_elasticsearch(reader: &mut Reader<'_>) -> Option<AuditLogConfig> {
     if reader.optional(&ELASTICSEARCH_URL).is_some() {
-        let why = "is set, but this build has no Elasticsearch: unset it to log to REDIS_HOST, or not at all";
+        let why = "is set, but this build does not include Elasticsearch; unset it to write the audit log to REDIS_HOST, or to have none";
         reader.mistake(&ELASTICSEARCH_URL, why);
     }
     None

@@ -1,4 +1,4 @@
-//! How callbacks are sent.
+//! The configuration of callbacks.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use service_kit::env::{Reader, Variable};
 pub(super) const CALLBACK_TIMEOUT_SEC: Variable = Variable {
     name: "CALLBACK_TIMEOUT_SEC",
     default: Some("5"),
-    meaning: "whole seconds for a callback, redirects included",
+    meaning: "limit for a callback in whole seconds, redirects included",
 };
 pub(super) const CALLBACK_NETWORKS: Variable = Variable {
     name: "CALLBACK_NETWORKS",
     default: Some("any"),
-    meaning: "where callbacks may go: any, public, or networks such as 10.0.0.0/8,192.0.2.7",
+    meaning: "allowed targets of callbacks: any, public, or networks such as 10.0.0.0/8,192.0.2.7",
 };
 pub(super) const CALLBACK_SIGNING_SECRET: Variable = Variable {
     name: "CALLBACK_SIGNING_SECRET",
     default: None,
-    meaning: "whsec_<base64>, signs callbacks; several with spaces between them: one signature each",
+    meaning: "whsec_<base64>, signs callbacks; several secrets, separated by spaces, give one signature each",
 };
 
 pub(super) fn read(reader: &mut Reader<'_>) -> CallbackConfig {
@@ -34,7 +34,7 @@ fn read_timeout(reader: &mut Reader<'_>) -> Duration {
     let expected = "a whole number of seconds, at least 1";
     let seconds: u32 = reader.parse(&CALLBACK_TIMEOUT_SEC, expected);
     if seconds == 0 {
-        reader.mistake(&CALLBACK_TIMEOUT_SEC, format!("is 0, expected {expected}"));
+        reader.mistake(&CALLBACK_TIMEOUT_SEC, format!("is 0; expected {expected}"));
     }
     Duration::from_secs(seconds.into())
 }

@@ -1,4 +1,4 @@
-//! What callbacks and the ACL call have in common: CA certificates and proxies.
+//! The CA certificates and proxies that callbacks and requests to the ACL service share.
 
 use std::path::PathBuf;
 
@@ -10,33 +10,33 @@ use super::http_url::is_http;
 pub(super) const REQUESTS_CA_BUNDLE: Variable = Variable {
     name: "REQUESTS_CA_BUNDLE",
     default: None,
-    meaning: "CA certificates to trust in callbacks and the ACL service; unset: Mozilla's",
+    meaning: "file with the CA certificates to trust for callbacks and the ACL service; if unset, Mozilla's",
 };
 pub(super) const HTTP_PROXY: Variable = Variable {
     name: "HTTP_PROXY",
     default: None,
-    meaning: "proxy for http:// URLs, also http_proxy",
+    meaning: "proxy for http:// URLs; also http_proxy",
 };
 pub(super) const HTTPS_PROXY: Variable = Variable {
     name: "HTTPS_PROXY",
     default: None,
-    meaning: "proxy for https:// URLs, also https_proxy",
+    meaning: "proxy for https:// URLs; also https_proxy",
 };
 pub(super) const ALL_PROXY: Variable = Variable {
     name: "ALL_PROXY",
     default: None,
-    meaning: "proxy for all URLs, also all_proxy",
+    meaning: "proxy for all URLs; also all_proxy",
 };
 pub(super) const NO_PROXY: Variable = Variable {
     name: "NO_PROXY",
     default: None,
-    meaning: "hosts called without proxy, also no_proxy",
+    meaning: "hosts to call without a proxy; also no_proxy",
 };
 
-/// How requests leave this process.
+/// The configuration of all outgoing requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingConfig {
-    /// CA certificates instead of Mozilla's.
+    /// A file with CA certificates, which replace Mozilla's.
     pub ca_bundle: Option<PathBuf>,
     /// Proxies for callbacks and the ACL service.
     pub proxies: Proxies,
@@ -59,7 +59,8 @@ fn read_ca_bundle(reader: &mut Reader<'_>) -> Option<PathBuf> {
     Some(path)
 }
 
-/// `NO_PROXY=*` is for every host, in Python for addresses too, which the libraries would still send to a proxy.
+/// Reads the proxies. In Python, `NO_PROXY=*` applies to names and addresses; the libraries would still use a proxy for
+/// addresses.
 fn read_proxies(reader: &mut Reader<'_>) -> Proxies {
     let proxies = Proxies {
         http: read_proxy(reader, &HTTP_PROXY, "http_proxy"),
@@ -87,7 +88,7 @@ fn read_proxy(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static
     proxy
 }
 
-/// The lower-case name wins, as in Python.
+/// Reads a variable whose lower-case name takes precedence, as in Python.
 fn read_either(reader: &mut Reader<'_>, variable: &Variable, lower_case: &'static str) -> String {
     let lower_case = Variable {
         name: lower_case,

@@ -1,4 +1,4 @@
-//! Where records are kept while the audit log is down.
+//! The configuration of the spool, which keeps records while the audit log is down.
 
 use std::path::{Path, PathBuf};
 
@@ -10,23 +10,23 @@ use crate::audit_log::spool::{OpenError, Spool};
 pub(super) const AUDIT_SPOOL: Variable = Variable {
     name: "AUDIT_SPOOL",
     default: Some(DEFAULT_SPOOL),
-    meaning: "SQLite file that keeps records while the audit log is down",
+    meaning: "SQLite file for records while the audit log is down",
 };
 pub(super) const AUDIT_SPOOL_MAX_MIB: Variable = Variable {
     name: "AUDIT_SPOOL_MAX_MIB",
     default: Some("1024"),
-    meaning: "limit of AUDIT_SPOOL's size in MiB; when it is full, messages stay unacknowledged",
+    meaning: "maximum size of AUDIT_SPOOL in MiB; if it is full, messages stay unacknowledged",
 };
 
-/// In the working directory.
+/// The default file, in the working directory.
 const DEFAULT_SPOOL: &str = "audit-spool.db";
 
-/// The spool of the audit log.
+/// The configuration of the spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolConfig {
-    /// The file that was asked for; none: `audit-spool.db` in the working directory, if that can be written.
+    /// The configured file. If there is none, `audit-spool.db` in the working directory is used, if that is writable.
     pub path: Option<PathBuf>,
-    /// The limit of its size.
+    /// The limit of its size in MiB.
     pub max_mib: u32,
 }
 
@@ -35,7 +35,7 @@ impl SpoolConfig {
         let expected = "a whole number of MiB from 1 to 1048576";
         let max_mib = reader.parse(&AUDIT_SPOOL_MAX_MIB, expected);
         if !(1..=1 << 20).contains(&max_mib) {
-            reader.mistake(&AUDIT_SPOOL_MAX_MIB, format!("is {max_mib}, expected {expected}"));
+            reader.mistake(&AUDIT_SPOOL_MAX_MIB, format!("is {max_mib}; expected {expected}"));
         }
         Self {
             path: reader.optional(&AUDIT_SPOOL).map(PathBuf::from),
@@ -43,18 +43,19 @@ impl SpoolConfig {
         }
     }
 
-    /// The file, unless it turns out that it cannot be.
+    /// Returns the absolute path of the file, whether or not it can be used.
     #[cfg(feature = "servers")]
     pub(crate) fn path(&self) -> PathBuf {
         let path = self.path.as_deref().unwrap_or(Path::new(DEFAULT_SPOOL));
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
     }
 
-    /// The spool. None, with a warning, if nobody asked for one and the working directory cannot be written.
+    /// Returns the spool. If no file is configured and the working directory is not writable, logs a warning and
+    /// returns `None`.
     ///
     /// # Errors
     ///
-    /// The file that was asked for cannot be written, or a file is there that is not a spool of this version.
+    /// If the configured file is not writable, or if the file exists and is not a spool of this version.
     pub fn spool(&self) -> Result<Option<Spool>, OpenError> {
         let default = Path::new(DEFAULT_SPOOL);
         match (
@@ -63,7 +64,7 @@ impl SpoolConfig {
         ) {
             (Err(error), None) if error.is_unwritable() => {
                 tracing::warn!(
-                    "there is no spool: {}. While the audit log is down, records are kept back and their messages \
+                    "there is no spool: {}. While the audit log is down, records are held back and their messages stay \
                      unacknowledged",
                     explain(&error)
                 );

@@ -1,4 +1,4 @@
-//! What callbacks are made with: certificates and proxies.
+//! The checks of certificates and proxies for callbacks.
 
 use callback_client::tls;
 use explain::explain;
@@ -10,7 +10,7 @@ use crate::config::Config;
 pub fn callbacks(check: &mut Check, config: &Config) {
     if let Some(bundle) = config.outgoing.ca_bundle.clone() {
         check.look(format!("CA certificates {}", bundle.display()), async move {
-            // A pipe that nobody writes is waited for.
+            // Reading blocks if the file is a pipe without a writer.
             let looked = tokio::task::spawn_blocking(move || {
                 let config = tls::client_config(Some(&bundle)).map_err(|why| explain(&why));
                 config.map(drop)

@@ -1,4 +1,4 @@
-//! The servers and files that the worker needs.
+//! The checks of the servers and files that the worker needs.
 
 use std::path::Path;
 
@@ -10,7 +10,8 @@ use super::callbacks::callbacks;
 use crate::audit_log::redis::RedisAuditLog;
 use crate::config::{AuditLogConfig, Config, SpoolConfig};
 
-/// Adds the brokers, with the queues that are to be consumed. `name` is what they show of us meanwhile.
+/// Adds the brokers, with the queues to consume from. `name` is the name of the connection that the brokers show
+/// meanwhile.
 pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues: &[String]) {
     for broker in brokers.alternatives() {
         let (name, queues) = (name.to_owned(), queues.to_owned());
@@ -18,7 +19,7 @@ pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues
             match broker_look::look(&broker, &name, &queues).await {
                 Ok(found) => Ok(found.to_string()),
                 Err(why) => Err(format!(
-                    "{}; check that RabbitMQ runs there, and BROKER_URL",
+                    "{}; check that RabbitMQ is running there and that BROKER_URL is correct",
                     why.reason()
                 )),
             }
@@ -26,14 +27,14 @@ pub(crate) fn brokers(check: &mut Check, brokers: &BrokerUrl, name: &str, queues
     }
 }
 
-/// Adds what every authorization needs: the ACL service, and what callbacks are made with.
+/// Adds what every authorization needs: the ACL service, and the certificates and proxies of callbacks.
 pub(crate) fn task(check: &mut Check, config: &Config) {
     let acl_service = config.clone();
     let url = without_credentials(&config.acl.url);
     check.look(format!("ACL service {url}"), async move {
         let (acl, _) = acl_service.clients().map_err(|error| explain(&error))?;
         match acl.look().await {
-            Ok(status) => Ok(format!("answers, with status {status}")),
+            Ok(status) => Ok(format!("answers with status {status}")),
             Err(why) => Err(format!(
                 "{}; start it, or set AUTHORIZATION_SERVICE_URL",
                 root_cause(&why)
@@ -60,7 +61,7 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
             );
             check.look(at, async move {
                 let answer = crate::audit_log::elasticsearch::look(&elasticsearch).await;
-                // Errors quote the URL, in whose path the rest of a password stands that is not escaped.
+                // Errors quote the URL. If a password in it is not escaped, its path contains the rest of the password.
                 let path = elasticsearch.url.path().trim_matches('/');
                 let answer = answer.map_err(|error| {
                     let why = explain(&error);
@@ -83,7 +84,7 @@ pub(crate) fn audit_log(check: &mut Check, config: &Config) {
     }
     let spool = config.spool.clone();
     check.look(format!("audit spool {}", spool.path().display()), async move {
-        // A file that others have locked is waited for.
+        // Opening blocks while another process has locked the file.
         let looked = tokio::task::spawn_blocking(move || spooled(&spool)).await;
         looked.unwrap_or_else(|error| Err(error.to_string()))
     });
@@ -100,15 +101,13 @@ fn spooled(config: &SpoolConfig) -> Found {
     let spool = config.spool().map_err(|why| why.reason())?;
     let Some(spool) = spool else {
         return Err(
-            "its directory cannot be written, so that there would be no spool; set AUDIT_SPOOL to a file in one that can"
+            "its directory is not writable, so there would be no spool; set AUDIT_SPOOL to a file in a writable directory"
                 .to_owned(),
         );
     };
     match spool.left() {
-        Some(left) if left.waiting > 0 => {
-            Ok(format!("can be written; records waiting in it: {}", left.waiting))
-        }
-        Some(_) => Ok("can be written".to_owned()),
+        Some(left) if left.waiting > 0 => Ok(format!("is writable; records waiting in it: {}", left.waiting)),
+        Some(_) => Ok("is writable".to_owned()),
         None => Err("its disk is full; make room, or set AUDIT_SPOOL".to_owned()),
     }
 }
@@ -117,19 +116,19 @@ fn spooled(config: &SpoolConfig) -> Found {
 pub(crate) fn file(check: &mut Check, of: &str, path: &Path) {
     let path = path.to_owned();
     check.look(format!("{of} {}", path.display()), async move {
-        // A pipe that nobody reads is waited for.
+        // Opening blocks if the file is a pipe without a reader.
         let looked = tokio::task::spawn_blocking(move || check::writable(&path)).await;
         match looked.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
-            Ok(()) => Ok("can be written".to_owned()),
+            Ok(()) => Ok("is writable".to_owned()),
             Err(why) => Err(format!("{why}; choose another one")),
         }
     });
 }
 
-/// The URL without the user and password that it may hold.
+/// Returns the URL without the user and password that it may contain.
 fn without_credentials(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    // A password may hold `/`, `?` or `#`, which should have been escaped: the last `@` of all counts.
+    // A password may contain `/`, `?` or `#`, which should have been escaped; so the last `@` of the whole URL counts.
     let (login, rest) = rest
         .rsplit_once('@')
         .map_or(("", rest), |(_, rest)| ("**@", rest));

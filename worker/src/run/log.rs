@@ -1,4 +1,4 @@
-//! Where the log goes.
+//! The destination of the log.
 
 use std::fs::{File, OpenOptions};
 
@@ -8,7 +8,7 @@ use service_kit::telemetry::{self, LogWriter};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// Celery's log lines, on standard error or in a file.
+/// Writes the log as Celery's log lines, to standard error or to a file.
 pub(super) fn log_to(file: Option<&str>, filter: EnvFilter) -> anyhow::Result<()> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)

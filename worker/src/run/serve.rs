@@ -1,4 +1,4 @@
-//! The worker and what runs beside it: health, and the writer of the audit log.
+//! The worker and the tasks that run beside it: the health server and the writer of the audit log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +27,8 @@ use crate::cli::Cli;
 use crate::config::{AuditLogConfig, Config};
 use crate::{task, task_name};
 
-/// Sets the process up and runs the worker on one thread: a task waits far more than it computes, and one thread
-/// that does everything is cheaper than two that wake each other.
+/// Sets the process up and runs the worker on one thread: a task waits far more than it computes, and one thread that
+/// does everything is cheaper than two that wake each other.
 pub(super) fn start(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     log_to(cli.logfile.as_deref(), settings.filter.clone())?;
     let pidfile = cli.pidfile.as_deref().map(Pidfile::write).transpose()?;
@@ -45,7 +45,7 @@ async fn serve(cli: &Cli, settings: Settings) -> anyhow::Result<u8> {
     let health = service_kit::shutdown::GracefulShutdown::manual();
     admin::start(settings.admin.as_ref(), &readiness, &health, &mut background).await?;
     let mut audit_log = audit_log(&settings.task, readiness.part("audit log"))?;
-    background.adopt("writing the audit log", audit_log.take_writer());
+    background.adopt("the audit log writer", audit_log.take_writer());
     let working = Box::pin(work(cli, &settings, audit_log, &readiness, shutdown));
     background.during(|| stop.warm(), working).await?
 }
@@ -63,7 +63,8 @@ fn audit_log(config: &Config, part: Part) -> anyhow::Result<AuditLog> {
             AuditLog::with_spool(sink, part, config.spool.spool()?)
         }
         AuditLogConfig::Redis { host, port } => {
-            let sink = RedisAuditLog::new(host, *port).context("REDIS_HOST and REDIS_PORT name no Redis")?;
+            let sink = RedisAuditLog::new(host, *port)
+                .context("REDIS_HOST and REDIS_PORT are not a valid Redis address")?;
             AuditLog::with_spool(sink, part, config.spool.spool()?)
         }
     })
@@ -128,7 +129,7 @@ fn worker_config(cli: &Cli, broker: BrokerUrl) -> WorkerConfig {
     }
 }
 
-/// Readiness follows the state of the broker, for as long as the worker runs.
+/// Updates the readiness of the broker from its status, for as long as the worker runs.
 async fn follow(mut status: watch::Receiver<Status>, broker: Part) {
     loop {
         match &*status.borrow_and_update() {

@@ -1,4 +1,4 @@
-//! What the program reads from the environment and the command line.
+//! The settings that the program reads from the environment and the command line.
 
 use celery_runtime::BrokerUrl;
 use service_kit::admin::{self, ADMIN_ADDRESS};
@@ -12,20 +12,20 @@ use crate::config::{self, Config};
 const BROKER_URL: Variable = Variable {
     name: "BROKER_URL",
     default: Some("amqp://guest:guest@localhost:5672//"),
-    meaning: "RabbitMQ, with user, password and virtual host; several, separated by `;`, are tried in turn",
+    meaning: "RabbitMQ with user, password and virtual host; several URLs, separated by `;`, are tried in turn",
 };
 const REMAP_SIGTERM: Variable = Variable {
     name: "REMAP_SIGTERM",
     default: None,
-    meaning: "SIGQUIT: SIGTERM stops at once, as SIGQUIT does; any other value: without effect, as in Celery",
+    meaning: "if set to SIGQUIT, SIGTERM stops at once, as SIGQUIT does; other values have no effect, as in Celery",
 };
 const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     default: None,
-    meaning: "what the worker logs, per module, such as info,lapin=warn; unset: what --loglevel says",
+    meaning: "what to log, per module, such as info,lapin=warn; if unset, --loglevel applies",
 };
 
-/// Every variable that the program reads: the task's, and its own.
+/// Returns every variable that the program reads: those of the task, and its own.
 pub fn variables() -> Vec<Variable> {
     [
         config::VARIABLES,
@@ -34,7 +34,7 @@ pub fn variables() -> Vec<Variable> {
     .concat()
 }
 
-/// Everything that was read from the environment.
+/// The settings of the program.
 pub(super) struct Settings {
     pub(super) broker: BrokerUrl,
     pub(super) task: Config,
@@ -48,7 +48,7 @@ impl Settings {
         let mut reader = env.reader();
         let broker = cli.broker.clone().unwrap_or_else(|| reader.text(&BROKER_URL));
         let broker = broker.parse().unwrap_or_else(|error| {
-            reader.mistake(&BROKER_URL, format!("is wrong: {error}"));
+            reader.mistake(&BROKER_URL, format!("is not valid: {error}"));
             BrokerUrl::default()
         });
         let settings = Self {

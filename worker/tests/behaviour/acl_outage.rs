@@ -1,4 +1,4 @@
-//! A long outage of the ACL service is two lines in the log, not one for every task.
+//! A long outage of the ACL service causes two lines in the log, not one per task.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ const SECOND: i128 = 1_000_000_000;
 const STATION: &str = "5e3a0000-0000-4000-8000-000000000001";
 
 #[tokio::test]
-async fn it_is_told_when_it_begins_and_when_it_is_over() {
+async fn it_is_logged_when_it_begins_and_when_it_is_over() {
     let is_down = Arc::new(AtomicBool::new(true));
     let acl = {
         let is_down = Arc::clone(&is_down);
@@ -88,7 +88,7 @@ async fn it_is_told_when_it_begins_and_when_it_is_over() {
     assert_eq!(told[50..], vec!["allowed".to_owned(); 3]);
 }
 
-/// What was logged on this thread.
+/// The log of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -1,4 +1,4 @@
-//! acl-replies.jsonl: what each behaviour of the ACL service makes of the verdict.
+//! acl-replies.jsonl: the verdict that follows from each behaviour of the ACL service.
 
 use std::time::Duration;
 
@@ -31,7 +31,10 @@ async fn every_reply_gives_the_verdict_that_was_recorded_or_decided() {
             continue;
         }
         if case == "base-dns" {
-            books.not_run(case, "would ask a name server; base-refused takes the same way");
+            books.not_run(
+                case,
+                "would query a name server; base-refused takes the same path",
+            );
             continue;
         }
         let ours = verdict(case, row).await;
@@ -62,7 +65,7 @@ async fn verdict(case: &str, row: &Value) -> &'static str {
         peer.port()
     };
     let client = stack::acl_client(&format!("http://{user}127.0.0.1:{port}{suffix}"));
-    // Cases that wait for the end of the time need not wait for all of it.
+    // Cases that wait until the time is up get a shorter time.
     let slow = [
         "slow-beyond-default",
         "drip-body-9.5s",
@@ -79,7 +82,7 @@ async fn verdict(case: &str, row: &Value) -> &'static str {
     let answer = client
         .is_allowed(STATION, &Text::from("validDriverToken-0001"), within)
         .await;
-    // The peer goes on for half a minute, or for ever.
+    // The peer continues for half a minute, or for ever.
     assert!(
         !slow || began.elapsed() < Duration::from_secs(20),
         "{case}: the deadline bounds the whole exchange"
@@ -91,10 +94,10 @@ async fn verdict(case: &str, row: &Value) -> &'static str {
     }
 }
 
-/// What we decided otherwise than Python (design: deviations).
+/// Returns the reason and the verdict if we decided on a deviation from Python (design: deviations).
 fn decided_otherwise(case: &str, recorded: &str) -> Option<(&'static str, &'static str)> {
     if case == "other-key" {
-        return Some(("the documented key `allowed` counts, too", "allowed"));
+        return Some(("the documented key `allowed` counts as well", "allowed"));
     }
     if recorded == "lost" {
         return Some((

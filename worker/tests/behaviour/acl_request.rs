@@ -1,4 +1,4 @@
-//! What the ACL service is asked, and how much of its answer counts.
+//! The request to the ACL service, and how much of its answer counts.
 
 use std::time::Duration;
 

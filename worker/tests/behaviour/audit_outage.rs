@@ -1,4 +1,4 @@
-//! Redis in trouble: no record is lost, and readiness tells.
+//! Redis in trouble: no record is lost, and readiness reports the trouble.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use worker::audit_log::redis::RedisAuditLog;
 use worker::audit_log::{AuditLog, AuditRecord};
 use worker::verdict::Verdict;
 
-/// For what comes sooner or later, also on a busy machine.
+/// How long to wait for an event, even on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn record(start_time_ns: i128) -> AuditRecord {

@@ -13,7 +13,7 @@ use crate::corpus::{self, Books, text};
 use crate::stack;
 
 const FILE: &str = "authorize-semantics.jsonl";
-/// When the recording was made: for messages whose own time does not tell, in nanoseconds since 1970.
+/// The time of the recording in nanoseconds since 1970, for messages that do not show their own time.
 const RECORDED: i128 = 1_795_345_700_000_000_000;
 
 struct Setting {
@@ -60,7 +60,7 @@ impl Setting {
         }
     }
 
-    /// Runs one message and shows all there is to see of it, in one text.
+    /// Runs one message and returns all its visible effects as one text.
     async fn run(&self, args: &Argument, kwargs: &Dict, now: i128) -> String {
         self.acl.clear();
         self.callbacks.clear();
@@ -99,7 +99,7 @@ async fn message(books: &mut Books, setting: &Setting, row: &Value) {
     let port = setting.callbacks.port();
     let local = |text: &str| text.replace("127.0.0.1:21001", &format!("127.0.0.1:{port}"));
     let Some((args, kwargs)) = arguments(row, &local) else {
-        // Python drops the message, too, or dies of it.
+        // Python also drops the message, or dies of it.
         books.same(
             case,
             format!("{}, {}", row["callbacks"], row["redis_records"]),
@@ -115,12 +115,12 @@ async fn message(books: &mut Books, setting: &Setting, row: &Value) {
     }
 }
 
-/// The message's arguments; `None` if it is no task message.
+/// Returns the message's arguments; `None` if it is not a task message.
 fn arguments(row: &Value, local: &impl Fn(&str) -> String) -> Option<(Argument, Dict)> {
     if let Some(body) = row["raw_body"].as_str() {
         let (mut args, kwargs) = raw_message::arguments(text(row, "case"), &local(body))?;
         if let Argument::List(args) = &mut args {
-            // What was compressed still has the port of the recording.
+            // A compressed body still contains the port of the recording.
             for arg in args {
                 if let Some(text) = arg.as_str() {
                     *arg = local(text).into();
@@ -137,7 +137,7 @@ fn arguments(row: &Value, local: &impl Fn(&str) -> String) -> Option<(Argument, 
     Some((parse(&row["args"])?, kwargs))
 }
 
-/// What [`Setting::run`] would show of the recording.
+/// Returns the text that [`Setting::run`] would return for the recording.
 fn recorded(row: &Value) -> String {
     let result = row["exception"].as_str().unwrap_or("succeeded");
     let bodies: Vec<&str> = row["callback"].as_str().into_iter().collect();
@@ -156,7 +156,7 @@ fn recorded(row: &Value) -> String {
     format!("{result}; callbacks {bodies:?}; asked {asked:?}; records {records:?}")
 }
 
-/// When the task began: as its key says, else seen from its expiry.
+/// Returns the time at which the task began: from its key, else derived from its expiry.
 fn time_of(row: &Value, kwargs: &Dict) -> i128 {
     if let Some(time) = text(row, "redis_key").split(':').nth(2) {
         return time.parse().unwrap();
@@ -178,7 +178,7 @@ fn time_of(row: &Value, kwargs: &Dict) -> i128 {
         }
 }
 
-/// The source text of a value that the file shows as JSON.
+/// Returns the source text of a value that the file contains as JSON.
 fn python_json(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
@@ -199,7 +199,7 @@ fn python_json(value: &Value) -> String {
     }
 }
 
-/// Where we decided otherwise than Python (design: deviations), and what is then to be seen.
+/// Returns the reason and the visible effects if we decided on a deviation from Python (design: deviations).
 fn decided_otherwise(row: &Value, args: &Argument, now: i128) -> Option<(&'static str, String)> {
     let case = text(row, "case");
     let exception = row["exception"].as_str();
@@ -220,7 +220,7 @@ fn decided_otherwise(row: &Value, args: &Argument, now: i128) -> Option<(&'stati
         _ => return None,
     };
     if case.starts_with("station-") && !is_uuid(&args[0]) {
-        return Some(("a station that is no UUID is invalid", invalid_station(row)));
+        return Some(("a station that is not a UUID is invalid", invalid_station(row)));
     }
     if case == "token-slash-html" {
         let reason = "% / ? # do not reach beyond the token's own segment";
@@ -231,12 +231,12 @@ fn decided_otherwise(row: &Value, args: &Argument, now: i128) -> Option<(&'stati
     }
     let reason = match (exception?, case) {
         ("server:DataError", _) => "a token of any type is recorded",
-        (_, "raw-args-string") => "a message of which four characters are bound is recorded",
+        (_, "raw-args-string") => "a message whose four characters are bound as arguments is recorded",
         (_, case) if case.starts_with("expiry-") => "a bad expiry is called back as invalid, and recorded",
         (_, case) if case.starts_with("token-") => {
-            "a token that is no text is called back as invalid, and recorded"
+            "a token that is not a text is called back as invalid, and recorded"
         }
-        (_, case) if case.starts_with("url-") => "a URL that is no text is recorded",
+        (_, case) if case.starts_with("url-") => "a URL that is not a text is recorded",
         _ => return None,
     };
     Some((reason, not_lost(row, args, now)))
@@ -247,7 +247,7 @@ fn is_uuid(station: &Argument) -> bool {
     matches!(station, Argument::Uuid(_)) || station.as_str().is_some_and(is_hyphenated)
 }
 
-/// The recording, but `invalid` and without asking.
+/// Returns the recording, but with the verdict `invalid` and without a request to the ACL service.
 fn invalid_station(row: &Value) -> String {
     let mut row = row.clone();
     row["acl_request"] = Value::Null;
@@ -258,7 +258,8 @@ fn invalid_station(row: &Value) -> String {
     recorded(&row)
 }
 
-/// Python fails and loses the message, or its record; we fail as it does, but call back and record.
+/// Returns the effects in cases in which Python fails and loses the message, or its record: we fail as Python does, but
+/// send the callback and write the record.
 fn not_lost(row: &Value, args: &[Argument], now: i128) -> String {
     let [station, token, url, _] = args else {
         panic!("{row}")
@@ -292,7 +293,7 @@ fn not_lost(row: &Value, args: &[Argument], now: i128) -> String {
     recorded(&row)
 }
 
-/// The reference function under a clock that was set; ours has the first reading.
+/// Compares with the reference function under a simulated clock; our function gets its first reading.
 async fn on_the_edge(books: &mut Books, setting: &Setting, row: &Value) {
     let case = text(row, "case");
     let offset = |value: &Value| i128::from(value.as_i64().unwrap());
@@ -330,7 +331,7 @@ async fn on_the_edge(books: &mut Books, setting: &Setting, row: &Value) {
         ),
         Some("allowed") if left < 1_000_000_000 => {
             let in_time = matches!(ours, "allowed" | "unknown");
-            let reason = "so near the deadline the answer may come too late; never lost";
+            let reason = "so close to the deadline, the answer may be too late; it is never lost";
             books.deviates(
                 case,
                 reason,
@@ -342,7 +343,7 @@ async fn on_the_edge(books: &mut Books, setting: &Setting, row: &Value) {
     }
 }
 
-/// Many messages in their last milliseconds: Python loses some, we none.
+/// Runs many messages in their last milliseconds: Python loses some of them, we lose none.
 async fn sweep(books: &mut Books, setting: &Setting, row: &Value) {
     const TASKS: u32 = 200;
     let long = text(row, "sweep").contains("1,000,000");
@@ -380,8 +381,8 @@ async fn sweep(books: &mut Books, setting: &Setting, row: &Value) {
     );
 }
 
-/// A host of thousands of different characters: the verdict must not cost more than its length. Python's time grows with the
-/// square of it, to eight seconds. A busy machine may make a run longer, but hardly each of five.
+/// Judges a host of thousands of different characters, whose cost must not grow faster than its length. Python's time
+/// grows with the square of the length, to eight seconds. A busy machine may slow down a run, but hardly all five.
 async fn long_host(books: &mut Books, setting: &Setting, row: &Value) {
     let count = u32::try_from(row["distinct_characters"].as_u64().unwrap()).unwrap();
     let host: String = (0..count).filter_map(|n| char::from_u32(0x4E00 + n)).collect();

@@ -1,4 +1,4 @@
-//! driver-tokens.jsonl: which tokens are valid, and that each of them is one segment of the ACL URL.
+//! driver-tokens.jsonl: which tokens are valid, and that each valid token is one segment of the ACL URL.
 
 use celery_protocol::Text;
 use percent_encoding::percent_decode_str;
@@ -43,7 +43,7 @@ fn validity_and_the_acl_request() {
             continue;
         }
         let Some(recorded) = row["acl_request_line"].as_str() else {
-            // Python sends nothing for a token that is not valid; neither do we (authorize_semantics.rs).
+            // Python sends no request for an invalid token; neither do we (authorize_semantics.rs).
             books.same(&case, "", if is_valid { "a request" } else { "" });
             continue;
         };

@@ -1,4 +1,5 @@
-//! elastic-requests.jsonl: what Python asks of Elasticsearch, at its start and for each record, and what we ask.
+//! elastic-requests.jsonl: the requests of Python to Elasticsearch, at its start and for each record, compared with
+//! ours.
 
 mod run_time;
 mod settings;
@@ -37,7 +38,7 @@ async fn requests_are_pythons() {
     books.close(FILE, rows.len());
 }
 
-/// A sink on this URL with the recorded password.
+/// Returns a sink for this URL with the recorded password.
 fn sink(url: &str) -> ElasticsearchAuditLog {
     let config = ElasticsearchConfig {
         url: url.parse().unwrap(),
@@ -47,7 +48,7 @@ fn sink(url: &str) -> ElasticsearchAuditLog {
     ElasticsearchAuditLog::new(&config).unwrap()
 }
 
-/// An answer as Elasticsearch gives it.
+/// Returns an answer with Elasticsearch's headers.
 fn answer(status: u16, body: &Value) -> Reply {
     let headers = [
         ("X-Elastic-Product", "Elasticsearch"),
@@ -67,7 +68,7 @@ fn error(status: u16, kind: &str) -> Reply {
     )
 }
 
-/// What a `_bulk` request is answered in which each item has this status and error.
+/// Returns the answer to a `_bulk` request in which each item has this status and error.
 fn items(request: &Received, status: u16, kind: Option<&str>) -> Reply {
     let lines = request
         .body
@@ -82,7 +83,7 @@ fn items(request: &Received, status: u16, kind: Option<&str>) -> Reply {
     )
 }
 
-/// Elasticsearch without trouble; `has_index` is whether the index is there.
+/// Returns the answer of a healthy Elasticsearch; `has_index` is whether the index exists.
 fn healthy(request: &Received, has_index: bool) -> Reply {
     match (request.method.as_str(), request.path()) {
         ("HEAD", "/log.authorize") => answer(if has_index { 200 } else { 404 }, &json!({})),
@@ -91,7 +92,8 @@ fn healthy(request: &Received, has_index: bool) -> Reply {
     }
 }
 
-/// What both sides are compared by: method and path, JSON in the order of its names, and the headers that matter.
+/// Returns the text by which both sides are compared: method and path, JSON in the order of its names, and the headers
+/// that matter.
 fn shown(request_line: &str, headers: &[(String, String)], body: &str) -> String {
     let request = request_line.trim_end_matches(" HTTP/1.1");
     let header = |wanted: &str| {
@@ -112,7 +114,7 @@ fn shown(request_line: &str, headers: &[(String, String)], body: &str) -> String
     shown
 }
 
-/// Python's requests of a start, each once: it repeats some at once.
+/// Returns Python's requests at a start, without the immediate repetitions of some.
 fn recorded_start(row: &Value) -> Vec<String> {
     let mut requests: Vec<String> = row["startup_requests"]
         .as_array()
@@ -133,7 +135,7 @@ fn recorded_start(row: &Value) -> Vec<String> {
     requests
 }
 
-/// Our requests so far, but for `_bulk`.
+/// Returns our requests so far, except `_bulk`.
 fn our_start(server: &Receiver) -> Vec<String> {
     let ours = server.requests();
     ours.iter()
@@ -145,7 +147,7 @@ fn our_start(server: &Receiver) -> Vec<String> {
         .collect()
 }
 
-/// The documents that we sent, as they were sent, each after its action.
+/// Returns the documents that we sent, byte for byte; each follows its action.
 fn our_documents(server: &Receiver) -> Vec<String> {
     let bulk = server
         .requests()
@@ -162,7 +164,7 @@ fn our_documents(server: &Receiver) -> Vec<String> {
     .collect()
 }
 
-/// The record behind one of Python's documents, its texts as Python's `str()` shows them.
+/// Returns the record for one of Python's documents, with its texts as formatted by Python's `str()`.
 fn record(task_id: &str, document: &Value) -> AuditRecord {
     let field = |name: &str| match &document[name] {
         Value::String(text) => text.clone(),
@@ -196,7 +198,7 @@ fn verdict(status: &str) -> Verdict {
         .unwrap()
 }
 
-/// The documents that Python sent for a row, by the name of the entry.
+/// Returns the documents that Python sent for a row, with the names of their entries.
 fn recorded_documents(row: &Value) -> Vec<(&str, &str)> {
     let entries = row["entries"].as_array();
     entries

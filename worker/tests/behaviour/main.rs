@@ -1,4 +1,5 @@
-//! The domain half of the worker against what was recorded of Python's (tests/golden/*.jsonl), case by case.
+//! The domain half of the worker, compared case by case with the recordings of the Python worker
+//! (tests/golden/*.jsonl).
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 mod acl_outage;
@@ -12,11 +13,11 @@ mod driver_tokens;
 #[cfg(feature = "elasticsearch")]
 mod elastic_requests;
 #[path = "../../../callback-client/tests/behaviour/peer.rs"]
-#[expect(dead_code, reason = "callback-client's tests need more of it")]
+#[expect(dead_code, reason = "only callback-client's tests use all of it")]
 mod peer;
 mod redis_log;
 mod spool;
 mod stack;
 #[path = "../../../callback-client/tests/behaviour/tls_peer.rs"]
-#[expect(dead_code, reason = "callback-client's tests need more of it")]
+#[expect(dead_code, reason = "only callback-client's tests use all of it")]
 mod tls_peer;

@@ -1,4 +1,4 @@
-//! redis-log.jsonl: the bytes of a record, and what it holds in every kind of authorization.
+//! redis-log.jsonl: the bytes of a record, and its contents in every kind of authorization.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -28,7 +28,7 @@ async fn records_are_pythons() {
         let case = text(row, "case");
         match case {
             "start-up bytes" => {
-                books.not_run(case, "greeting of the Redis library; nobody but Redis sees it");
+                books.not_run(case, "greeting of the Redis library, which only Redis sees");
             }
             "one record, bytes" => books.same(
                 case,
@@ -46,12 +46,12 @@ async fn records_are_pythons() {
     books.close(FILE, rows.len());
 }
 
-/// The last command of a recording: `HSET` and what follows.
+/// Returns the last command of a recording: `HSET` and its arguments.
 fn command_of(sent: &str) -> String {
     sent[sent.rfind("*12\r\n").unwrap()..].to_owned()
 }
 
-/// The bytes in which our record of the same content goes out.
+/// Returns the bytes that we send for a record with the same contents.
 async fn sent(row: &Value, redis: &harness::Redis) -> String {
     let wiretap = Wiretap::on(redis.port()).await;
     let sink = RedisAuditLog::new("127.0.0.1", wiretap.port).unwrap();
@@ -122,7 +122,7 @@ async fn authorization(books: &mut Books, redis: &harness::Redis, row: &Value) {
         let reason = "what Python's Redis client refuses is recorded as text";
         books.deviates(case, reason, "recorded: true", format!("recorded: {is_recorded}"));
     } else if case == "empty station" {
-        let reason = "a station that is no UUID is invalid";
+        let reason = "a station that is not a UUID is invalid";
         books.deviates(
             case,
             reason,
@@ -134,7 +134,7 @@ async fn authorization(books: &mut Books, redis: &harness::Redis, row: &Value) {
     }
 }
 
-/// Station, token and URL of a case: those of its record, else as the case says.
+/// Returns the station, token and URL of a case: those of its record, else those that the case names.
 fn args(case: &str, hash: &Value, local: &impl Fn(&str) -> String) -> Vec<Argument> {
     let station = hash["station_id"]
         .as_str()
@@ -197,7 +197,7 @@ async fn three(books: &mut Books, redis: &harness::Redis, row: &Value) {
     books.same(text(row, "case"), keys.concat(), ours.concat());
 }
 
-/// Between a client and a server on 127.0.0.1; keeps what the client sends.
+/// A proxy between a client and a server on 127.0.0.1, which keeps the bytes that the client sends.
 struct Wiretap {
     port: u16,
     sent: Arc<Mutex<Vec<u8>>>,

@@ -1,5 +1,5 @@
-//! The spool: what the audit log cannot take is kept in a file and replayed in order; nothing is lost and nothing is
-//! there twice.
+//! The spool: records that the audit log does not accept are kept in a file and replayed in order; nothing is lost and
+//! nothing is written twice.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -53,7 +53,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.unwrap()
 }
 
-/// Writes these records at the same time, as tasks do.
+/// Writes these records concurrently, as tasks do.
 async fn write_all(log: &Arc<AuditLog>, numbers: std::ops::Range<i128>) {
     let mut writing = JoinSet::new();
     for n in numbers {
@@ -72,10 +72,10 @@ async fn down(redis: &mut Redis, readiness: &Readiness) {
     redis.kill();
 }
 
-/// What becomes of a record; `None` when the store is away.
+/// The fate of a record; `None` if the store is unavailable.
 type Rule = fn(&AuditRecord) -> Option<Fate>;
 
-/// A sink as a test wants it: what it took, in order, and what it does with each record.
+/// A sink that follows a test's rule: the records that it accepted, in order, and the fate that it gives each record.
 #[derive(Clone)]
 struct Script {
     taken: Arc<Mutex<Vec<String>>>,
@@ -198,7 +198,7 @@ async fn a_frozen_redis_is_given_up_and_makes_no_second_record() {
     let (log, readiness) = on_redis(&redis, spool(&directory));
     readiness.ready().await;
     redis.freeze();
-    // Without the spool nothing would return before the thaw.
+    // Without the spool, nothing would return before the thaw.
     write_all(&log, 1..50).await;
     redis.thaw();
     soon(readiness.ready()).await;
@@ -274,13 +274,13 @@ async fn a_full_spool_keeps_records_back_until_there_is_room() {
             },
         );
         writing.spawn(async move { log.write(record).await });
-        // Each in a transaction of its own.
+        // Each record gets its own transaction.
         tokio::time::timeout(Duration::from_secs(2), writing.join_next())
             .await
             .ok();
     }
-    assert!(!writing.is_empty(), "no record was kept back");
-    eventually("the full spool to be told", PATIENCE, || async {
+    assert!(!writing.is_empty(), "no record was held back");
+    eventually("the full spool to be reported", PATIENCE, || async {
         let said = readiness.missing().get("audit log").cloned().unwrap_or_default();
         if said.contains("is full") && said.contains("AUDIT_SPOOL_MAX_MIB (1 MiB)") {
             Ok(())
@@ -317,7 +317,7 @@ async fn what_is_left_from_before_is_replayed_first() {
     assert_eq!(sink.taken().len(), 4);
 }
 
-/// What docs/RELIABILITY.md reckons with.
+/// The size on which docs/RELIABILITY.md bases its numbers.
 #[tokio::test]
 async fn a_record_takes_a_quarter_of_a_kib() {
     const COUNT: i128 = 5_000;
@@ -380,20 +380,20 @@ fn a_file_that_is_no_spool_is_left_alone() {
     };
     std::fs::write(
         &path,
-        "this is no database but a text of some length ".repeat(100),
+        "this is not a database but a text of some length ".repeat(100),
     )
     .unwrap();
-    assert!(refused().contains("it is no database"));
+    assert!(refused().contains("it is not an SQLite database"));
     std::fs::remove_file(&path).unwrap();
     Connection::open(&path)
         .unwrap()
         .execute_batch("CREATE TABLE a (b)")
         .unwrap();
-    assert!(refused().contains("the database of another program"));
+    assert!(refused().contains("it belongs to another program"));
     std::fs::remove_file(&path).unwrap();
     let newer = "PRAGMA application_id = 1668313968; PRAGMA user_version = 2; CREATE TABLE a (b)";
     Connection::open(&path).unwrap().execute_batch(newer).unwrap();
-    assert!(refused().contains("a newer version"));
+    assert!(refused().contains("written by a newer version"));
     let missing = Spool::new(&directory.path().join("none/spool.db"), 64).unwrap_err();
     assert!(missing.is_unwritable(), "{missing}");
 }

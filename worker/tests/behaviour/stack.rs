@@ -1,4 +1,4 @@
-//! The worker's parts, wired as the worker wires them.
+//! The worker's parts, wired as in the worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use worker::audit_log::redis::RedisAuditLog;
 use worker::audit_log::{AuditLog, AuditSink};
 use worker::authorize::Authorizer;
 
-/// A callback client that may go anywhere.
+/// Returns a callback client that may call any address.
 pub(crate) fn callback_client() -> CallbackClient {
     let config = CallbackConfig {
         timeout: Duration::from_secs(5),
@@ -22,7 +22,7 @@ pub(crate) fn callback_client() -> CallbackClient {
     CallbackClient::new(config, tls, &Proxies::default())
 }
 
-/// A client of the ACL service at this base URL.
+/// Returns a client of the ACL service at this base URL.
 pub(crate) fn acl_client(base_url: &str) -> AclClient {
     AclClient::new(
         base_url.to_owned(),
@@ -32,18 +32,18 @@ pub(crate) fn acl_client(base_url: &str) -> AclClient {
     .unwrap()
 }
 
-/// An audit log with its own readiness.
+/// Returns an audit log with its own readiness.
 pub(crate) fn audit_log(sink: impl AuditSink) -> AuditLog {
     AuditLog::new(sink, service_kit::readiness::Readiness::new().part("audit log"))
 }
 
-/// A whole authorizer on Redis.
+/// Returns a complete authorizer with its audit log in Redis.
 pub(crate) fn authorizer(acl_url: &str, redis: &harness::Redis) -> Authorizer {
     let sink = RedisAuditLog::new("127.0.0.1", redis.port()).unwrap();
     Authorizer::new(acl_client(acl_url), callback_client(), audit_log(sink))
 }
 
-/// A stand-in for the ACL service that answers everything with this body.
+/// Starts a stand-in for the ACL service that answers every request with this body.
 pub(crate) async fn acl_service(body: &'static str) -> harness::Receiver {
     let reply = move |_: &harness::Received| {
         harness::Reply::Answer(

@@ -1,4 +1,4 @@
-//! Which server a recorded case needs.
+//! The server that a recorded case needs.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use super::script;
 use crate::peer::{Step, answer};
 use crate::tls_peer::Certificate;
 
-/// How a case is replayed.
+/// The way to replay a case.
 pub(super) enum Replay {
-    /// The server plays this.
+    /// The server plays this script.
     Script(Vec<Step>),
-    /// The server answers request targets as this says.
+    /// The server plays the script that this function returns for a request target.
     Targets(fn(&str) -> Vec<Step>),
     /// The server answers requests for the URL's path with a redirect to this, all others with 200.
     Redirect(String),
-    /// It is the proxy, and plays this.
+    /// The server is the proxy and plays this script.
     Proxy(Vec<Step>),
     /// A TLS server with this certificate.
     Tls(Certificate),
-    /// Nobody takes connections off the queue of the listening port, and it is full.
+    /// A listening port does not accept connections, and its queue is full.
     Full,
-    /// Nothing listens; the proxy, if the case is about one.
+    /// No server listens, or no proxy if the case is about one.
     Refused,
-    /// Not at all, for this reason.
+    /// The case is not replayed, for this reason.
     Not(&'static str),
 }
 
-/// How this case is replayed.
+/// Returns the way to replay this case.
 pub(super) fn replay(case: &str, server: &str) -> Replay {
     if let Some(reason) = elsewhere(case) {
         return Replay::Not(reason);
@@ -60,12 +60,13 @@ pub(super) fn replay(case: &str, server: &str) -> Replay {
         });
     }
     let Some(head) = script::head(case) else {
-        return Replay::Not("nobody has written a script for it");
+        return Replay::Not("there is no script for it");
     };
     Replay::Script(answer(head))
 }
 
-/// What cannot be had on one machine without names and without the network, and where it is tested instead.
+/// Returns the reason why a case cannot be replayed on one machine without names and without the network, and where it
+/// is tested instead.
 fn elsewhere(case: &str) -> Option<&'static str> {
     let named = |prefixes: &[&str]| prefixes.iter().any(|prefix| case.starts_with(prefix));
     if named(&[
@@ -74,7 +75,7 @@ fn elsewhere(case: &str) -> Option<&'static str> {
         "redirect-other-port-auth",
         "redirect-newcreds",
     ]) {
-        return Some("the host names of the recording; callback_bytes.rs has these redirects with addresses");
+        return Some("needs the host names of the recording; bytes.rs has these redirects with addresses");
     }
     if named(&[
         "redirect-loc-underscore",
@@ -83,7 +84,7 @@ fn elsewhere(case: &str) -> Option<&'static str> {
         "refused-localhost-2-addresses",
     ]) || case.starts_with("tls-") && case.contains("-name-")
     {
-        return Some("the host names of the recording");
+        return Some("needs the host names of the recording");
     }
     if named(&[
         "dns-",
@@ -93,7 +94,7 @@ fn elsewhere(case: &str) -> Option<&'static str> {
         "url-xn-bad",
     ]) || named(&["url-label-too-long-for-dns", "url-trailing-tld"])
     {
-        return Some("would ask a name server; callback_status.rs of the library has the text");
+        return Some("would query a name server; callback_status.rs of the library has the text");
     }
     if named(&[
         "network-unreachable-ipv6",
@@ -105,15 +106,15 @@ fn elsewhere(case: &str) -> Option<&'static str> {
         return Some("would dial beyond the ports of this test");
     }
     if case == "redirect-loc-https-self" {
-        return Some("needs a second server; tls-self-ip-default-ca is the second half of it");
+        return Some("needs a second server; tls-self-ip-default-ca covers its second half");
     }
     if named(&["ipv6-ok", "refused-ipv6", "redirect-loc-ipv6"]) {
         return Some("needs IPv6");
     }
-    named(&["tls-tls10", "plain-on-tls-port"]).then_some("a server that no TLS library of ours can play")
+    named(&["tls-tls10", "plain-on-tls-port"]).then_some("needs a server that our TLS library cannot play")
 }
 
-/// The certificates of the recording's TLS servers.
+/// Returns the certificate of the recording's TLS server.
 fn certificate(case: &str) -> Option<Certificate> {
     Some(match case.strip_prefix("tls-")?.split('-').next()? {
         "self" => Certificate::SelfSigned,

@@ -1,4 +1,4 @@
-//! What the recording's servers did.
+//! The scripts of the recording's servers.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::replay::Replay;
 use crate::peer::{Step, answer, silent_after};
 
-/// An answer that nothing is wrong with.
+/// A valid answer.
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Servers that are none of HTTP, or that are not there.
+/// Returns the replay of a server that does not speak HTTP properly, or does not exist.
 pub(super) fn connection(case: &str) -> Option<Replay> {
     use Step::{DropUnread, Hang, Pause, Read, Reset, Send};
     let second = || Pause(Duration::from_millis(300));
@@ -75,7 +75,7 @@ pub(super) fn connection(case: &str) -> Option<Replay> {
     }))
 }
 
-/// Redirects that need a look at the request target.
+/// Returns the answer of a redirect that depends on the request target.
 pub(super) fn by_target(target: &str) -> String {
     let redirect = |status: &str, location: &str| {
         format!("HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n")
@@ -119,7 +119,7 @@ pub(super) fn by_target(target: &str) -> String {
     }
 }
 
-/// What the server sends once it has read the request, before it closes.
+/// Returns the bytes that the server sends after it has read the request and before it closes.
 pub(super) fn head(case: &str) -> Option<Vec<u8>> {
     status_line(case)
         .or_else(|| header(case))
@@ -202,7 +202,7 @@ fn header(case: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// The content encoding that is announced; the body is `ok` all the same.
+/// Returns the announced content encoding; the body is `ok` in any case.
 fn encoding(case: &str) -> Option<&'static str> {
     Some(match case {
         "gzip-good" | "gzip-bad" | "gzip-truncated" => "gzip",

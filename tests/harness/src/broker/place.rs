@@ -4,18 +4,24 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use super::START;
 use crate::erlang::Node;
 use crate::eventually::eventually;
 use crate::guard::Scratch;
 use crate::http;
 use crate::port::free_port;
 use crate::process::Process;
+
+/// See [`super::Broker::VARIABLE`].
+pub(super) const VARIABLE: &str = "TEST_BROKER";
+
+/// A busy machine needs a multiple of the usual six seconds.
+pub(super) const START: Duration = Duration::from_mins(3);
 
 /// Where packages put the scripts that do not insist on a certain user.
 const SCRIPTS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"];
@@ -76,7 +82,7 @@ impl Place {
         let path = directory.join(DESCRIPTION);
         let gone = format!(
             "{} names {}, where no broker runs; unset it, and each test process starts its own",
-            super::Broker::VARIABLE,
+            VARIABLE,
             directory.display()
         );
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{gone} ({error})"));

@@ -4,10 +4,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::Elasticsearch;
 use crate::guard::Scratch;
 use crate::port::free_port;
 use crate::process::Process;
+
+/// The password of the user `elastic`.
+pub(super) const PASSWORD: &str = "elastic-s3cret";
 
 /// What Elasticsearch logs, and how: trouble only, on standard output.
 const LOG4J: &str = "\
@@ -54,10 +56,7 @@ impl Place {
         place.write("home/config/log4j2.properties", LOG4J);
         let modules = place.directory.join("home/modules");
         done("home/modules", symlink(place.made.join("modules"), modules));
-        place.write(
-            "htpasswd",
-            &format!("elastic:{{PLAIN}}{}\n", Elasticsearch::PASSWORD),
-        );
+        place.write("htpasswd", &format!("elastic:{{PLAIN}}{PASSWORD}\n"));
         place.write("nginx.conf", &place.nginx());
         place
     }

@@ -1,4 +1,4 @@
-//! What Elasticsearch answers, and what that means for the records.
+//! The answers of Elasticsearch, and their meaning for the records.
 
 use std::error::Error;
 use std::fmt;
@@ -9,17 +9,17 @@ use serde::Deserialize;
 
 use crate::audit_log::sink::Fate;
 
-/// What each answer to `GET /` must say in its header `X-Elastic-Product`, as Python's client demands it.
+/// The value that the header `X-Elastic-Product` must have in each answer to `GET /`, as in Python's client.
 const PRODUCT: &str = "Elasticsearch";
 
-/// Answers to a record that are about its index, which somebody can set right, and not about the record.
+/// Errors that concern the index, which an operator can repair, and not the record.
 const ABOUT_THE_INDEX: &[&str] = &[
     "cluster_block_exception",
     "index_closed_exception",
     "index_not_found_exception",
 ];
 
-/// An exchange that failed, in the words of its cause: the client's own error repeats them.
+/// An exchange that failed. Its text is that of its cause, because the client's own error repeats it.
 #[derive(Debug)]
 pub(super) struct Exchange(elasticsearch::Error);
 
@@ -41,35 +41,36 @@ impl Error for Exchange {
     }
 }
 
-/// Why a request failed. Shows neither the password nor what the documents hold.
+/// The reason why a request failed. The texts show neither the password nor the contents of documents.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// Refused or cut.
+    /// The connection was refused or broke.
     #[error(transparent)]
     Exchange(Exchange),
     #[error("no answer within 10 s")]
     TimedOut,
-    /// Something else answers there.
-    #[error("what answers there is no Elasticsearch: it does not send X-Elastic-Product: Elasticsearch")]
+    /// The server is not Elasticsearch.
+    #[error("the server is not Elasticsearch: it does not send X-Elastic-Product: Elasticsearch")]
     OtherProduct,
-    #[error("it does not let in the user elastic with the password in ELASTIC_PASSWORD (status 401)")]
+    #[error("it rejects the user elastic with the password in ELASTIC_PASSWORD (status 401)")]
     WrongPassword,
-    /// Any other answer than success.
+    /// The status is not a success.
     #[error("it answers {request} with status {}{}", .status.as_u16(), explained(.kind, .reason))]
     Status {
         request: &'static str,
         status: StatusCode,
-        /// Elasticsearch's name for the error; empty where it gives none.
+        /// Elasticsearch's name for the error; empty if it gives none.
         kind: String,
         reason: String,
     },
-    /// Success, in words that are no answer.
-    #[error("its answer to _bulk does not tell what became of each record")]
+    /// The status is a success, but the body is not the expected answer.
+    #[error("its answer to _bulk does not report the outcome for each record")]
     Unclear,
 }
 
 impl Failure {
-    /// Whether fewer records might have been taken: the request is too large, or Elasticsearch finds it wrong.
+    /// Returns whether a request with fewer records might succeed: it is too large, or Elasticsearch finds a mistake in
+    /// it.
     pub(super) fn is_about_the_records(&self) -> bool {
         match self {
             Self::Status { status, kind, .. } => match *status {
@@ -92,7 +93,7 @@ impl From<elasticsearch::Error> for Failure {
     }
 }
 
-/// The response, if it is a success.
+/// Returns the response, if it is a success.
 pub(super) async fn successful(request: &'static str, response: Response) -> Result<Response, Failure> {
     let status = response.status_code();
     if status.is_success() {
@@ -101,7 +102,7 @@ pub(super) async fn successful(request: &'static str, response: Response) -> Res
     if status == StatusCode::UNAUTHORIZED {
         return Err(Failure::WrongPassword);
     }
-    // What stands before Elasticsearch explains itself in HTML, or not at all.
+    // A proxy in front of Elasticsearch gives the reason in HTML, or none at all.
     let exception: Option<Exception> = response.json().await.ok();
     let (kind, reason) = exception
         .as_ref()
@@ -115,7 +116,7 @@ pub(super) async fn successful(request: &'static str, response: Response) -> Res
     })
 }
 
-/// Whether the answer is Elasticsearch's own.
+/// Checks that the answer comes from Elasticsearch.
 pub(super) fn is_elasticsearch(response: &Response) -> Result<(), Failure> {
     match response.headers().get("x-elastic-product") {
         Some(product) if product == PRODUCT => Ok(()),
@@ -123,9 +124,9 @@ pub(super) fn is_elasticsearch(response: &Response) -> Result<(), Failure> {
     }
 }
 
-/// What became of each of these records, from the answer to their `_bulk` request.
+/// Returns the outcome for each of these records, from the answer to their `_bulk` request.
 pub(super) fn fates(answer: &[u8], records: usize) -> Result<Vec<Fate>, Failure> {
-    // The parser's error may quote a document, so it goes no further.
+    // The parser's error may quote a document, so it is dropped.
     let answer: Bulk = serde_json::from_slice(answer).map_err(|_| Failure::Unclear)?;
     if answer.items.len() != records {
         return Err(Failure::Unclear);
@@ -153,7 +154,7 @@ fn fate(created: &Created) -> Fate {
     let (kind, reason) = created.error.as_ref().map(describe).unwrap_or_default();
     let why = || format!("status {}{}", created.status, explained(&kind, &reason));
     match created.status {
-        // 409: the document is there already.
+        // 409: the document already exists.
         200..=299 | 409 => Fate::Written,
         429 | 500..=599 => Fate::Deferred(why()),
         _ if ABOUT_THE_INDEX.contains(&kind.as_str()) => Fate::Deferred(why()),
@@ -161,7 +162,7 @@ fn fate(created: &Created) -> Fate {
     }
 }
 
-/// The name of an error and its reason, without the value of a field: that may be a driver's token.
+/// Returns the name of an error and its reason, without the value of a field, which may be a driver's token.
 fn describe(error: &Details) -> (String, String) {
     let reason = error.reason().unwrap_or_default();
     let reason = reason
@@ -171,7 +172,7 @@ fn describe(error: &Details) -> (String, String) {
     (error.ty().unwrap_or_default().to_owned(), reason.to_owned())
 }
 
-/// What follows a status: nothing, or the error's name and its reason.
+/// Returns the text that follows a status: nothing, or the error's name and its reason.
 fn explained(kind: &str, reason: &str) -> String {
     match (kind, reason) {
         ("", "") => String::new(),

@@ -1,4 +1,4 @@
-//! Which Elasticsearch, and how to be let in.
+//! The URL and the credentials of Elasticsearch.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use elasticsearch::cert::Certificate;
 use elasticsearch::http::Url;
 use service_kit::env::{Reader, Variable};
 
-/// A password. There is no way to show it by accident: it is neither `Debug` nor `Display`.
+/// A password. It implements neither `Debug` nor `Display`, so it cannot be shown by accident.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// For whoever must send it.
+    /// Returns the password, in order to send it.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
@@ -26,11 +26,11 @@ impl From<String> for Password {
 /// One Elasticsearch and the credentials of the user `elastic`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ElasticsearchConfig {
-    /// `http` or `https`, without credentials.
+    /// The URL, with the scheme `http` or `https` and without credentials.
     pub url: Url,
-    /// Of the user `elastic`.
+    /// The password of the user `elastic`.
     pub password: Password,
-    /// Certificates (PEM) that the server's may come from.
+    /// The CA certificates (PEM) that may have issued the server's certificate.
     pub ca: Option<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Debug for ElasticsearchConfig {
 }
 
 impl ElasticsearchConfig {
-    /// Reads the three variables; `None` where there is no URL, or a mistake.
+    /// Reads the three variables; returns `None` if there is no URL or if it is a mistake.
     pub(crate) fn read(
         reader: &mut Reader<'_>,
         url: &Variable,
@@ -56,7 +56,7 @@ impl ElasticsearchConfig {
             reader.mistake(url, "expected one URL such as https://elastic:9200");
         }
         if !reader.is_set(password) {
-            reader.mistake(password, format!("must be set where {} is", url.name));
+            reader.mistake(password, format!("must be set if {} is set", url.name));
         }
         let password = reader.optional(password).unwrap_or_default();
         Some(Self {
@@ -67,7 +67,7 @@ impl ElasticsearchConfig {
     }
 }
 
-/// The URL without its credentials, which Python ignores.
+/// Returns the URL without its credentials, which Python ignores.
 fn parse_url(text: &str) -> Option<Url> {
     let mut url: Url = text.parse().ok()?;
     let is_plain = url.query().is_none() && url.fragment().is_none() && url.has_host();
@@ -83,7 +83,7 @@ fn read_ca(reader: &mut Reader<'_>, variable: &Variable) -> Option<Vec<u8>> {
     let path = reader.optional(variable)?;
     match std::fs::read(&path) {
         Ok(pem) if Certificate::from_pem(&pem).is_ok() => return Some(pem),
-        Ok(_) => reader.mistake(variable, format!("{path}: holds no certificate in PEM")),
+        Ok(_) => reader.mistake(variable, format!("{path} contains no PEM certificate")),
         Err(error) => reader.mistake(variable, format!("{path}: {error}")),
     }
     None

@@ -1,4 +1,4 @@
-//! A record as Elasticsearch gets it: its id, its fields, and the index they are in.
+//! A record as Elasticsearch stores it: its id, its fields and its index.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::audit_log::record::AuditRecord;
 
-/// The longest id of a document, in bytes of UTF-8.
+/// Maximum length of a document's id, in bytes of UTF-8.
 const ID_LIMIT: usize = 512;
 
 #[derive(Serialize)]
@@ -33,7 +33,7 @@ struct Document<'r> {
     start_time_ms: i64,
 }
 
-/// What creates the index: Python's mapping, and no settings.
+/// Returns the body of the request that creates the index: Python's mapping, without settings.
 pub(super) fn index() -> Value {
     let text = json!({"type": "text"});
     json!({"mappings": {"properties": {
@@ -46,7 +46,7 @@ pub(super) fn index() -> Value {
     }}})
 }
 
-/// The two lines that create a record's document in a `_bulk` request, ends of lines included.
+/// Returns the two lines that create a record's document in a `_bulk` request, with their line ends.
 pub(super) fn lines(record: &AuditRecord) -> Vec<u8> {
     let action = Action {
         create: Create { id: &id(record) },
@@ -60,7 +60,7 @@ pub(super) fn lines(record: &AuditRecord) -> Vec<u8> {
         start_time_ms: start_time_ms(record),
     };
     let mut lines = Vec::new();
-    // Texts and numbers become JSON, and a Vec takes it.
+    // Texts and numbers can always be serialised, and writing to a Vec cannot fail.
     let _ = serde_json::to_writer(&mut lines, &action);
     lines.push(b'\n');
     let _ = serde_json::to_writer(&mut lines, &document);
@@ -68,7 +68,7 @@ pub(super) fn lines(record: &AuditRecord) -> Vec<u8> {
     lines
 }
 
-/// Consecutive records in requests of at most `limit` bytes; a larger record has a request of its own.
+/// Splits consecutive records into requests of at most `limit` bytes; a larger record gets its own request.
 pub(super) fn batches(lines: &[Vec<u8>], limit: usize) -> Vec<&[Vec<u8>]> {
     let mut batches = Vec::new();
     let (mut start, mut size) = (0, 0);
@@ -85,8 +85,8 @@ pub(super) fn batches(lines: &[Vec<u8>], limit: usize) -> Vec<&[Vec<u8>]> {
     batches
 }
 
-/// The task's id where it can name a document. One that is too long is named by its hash. An empty one names nothing,
-/// and two records of it are two: such a record is named by what is in it.
+/// Returns the id of the record's document: the task's id, or its hash if it is too long. If the task's id is empty, it
+/// cannot distinguish records, so the id is a hash of the record's contents.
 fn id(record: &AuditRecord) -> String {
     match record.task_id.len() {
         0 => {
@@ -123,7 +123,7 @@ fn hash(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> String {
     name
 }
 
-/// Milliseconds, rounded down.
+/// Returns the start time in milliseconds, rounded down.
 fn start_time_ms(record: &AuditRecord) -> i64 {
     let milliseconds = record.start_time_ns.div_euclid(1_000_000);
     i64::try_from(milliseconds).unwrap_or(if milliseconds < 0 { i64::MIN } else { i64::MAX })

@@ -1,4 +1,4 @@
-//! The file of a spool: whose it is, what is in it, and what is in the way.
+//! The file of a spool: its owner, its contents, and the errors that prevent its use.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -14,28 +14,28 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::rows;
 
-/// Marks the file as a spool: "cpsp".
+/// The application id that marks the file as a spool: "cpsp".
 const APPLICATION_ID: i32 = 0x6370_7370;
 
-/// How long to wait for others that have the file locked: other workers, or a `sqlite3` shell.
+/// How long to wait for other processes that have locked the file: other workers, or a `sqlite3` shell.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Its pages have 4 KiB.
+/// The number of pages per MiB; a page has 4 KiB.
 const PAGES_PER_MIB: u32 = 256;
 
-/// Tokens of drivers are in it.
+/// The mode of the file, private because it contains tokens of drivers.
 const MODE: u32 = 0o600;
 
-/// What a spool held when it was looked at.
+/// The contents of a spool when it was checked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Records that wait for the audit log.
+    /// The number of records that wait for the audit log.
     pub waiting: u32,
-    /// Records that it has refused.
+    /// The number of records that the audit log has refused.
     pub refused: u32,
 }
 
-/// A spool cannot be used.
+/// The error if a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use the spool {path}", path = .path.display())]
 pub struct OpenError {
@@ -44,23 +44,23 @@ pub struct OpenError {
     why: Why,
 }
 
-/// Advice follows the reason, so the reason is part of the text and not a source.
+/// The reason. Advice follows it, so the underlying error is part of the text and not a source.
 #[derive(Debug, thiserror::Error)]
 enum Why {
     #[error(
-        "it cannot be written: {0}; check its permissions and its directory's, or set AUDIT_SPOOL to another file"
+        "it is not writable: {0}; check its permissions and those of its directory, or set AUDIT_SPOOL to another file"
     )]
     Unwritable(io::Error),
     #[error(
-        "it cannot be written; check its permissions and its directory's, or set AUDIT_SPOOL to another file"
+        "it is not writable; check its permissions and those of its directory, or set AUDIT_SPOOL to another file"
     )]
     ReadOnly,
-    #[error("it is no database; move it away, or set AUDIT_SPOOL to another file")]
+    #[error("it is not an SQLite database; move it away, or set AUDIT_SPOOL to another file")]
     NotADatabase,
-    #[error("it is the database of another program; set AUDIT_SPOOL to another file")]
+    #[error("it belongs to another program; set AUDIT_SPOOL to another file")]
     Foreign,
     #[error(
-        "a newer version of this program has written it; let that one replay it, or set AUDIT_SPOOL to another file"
+        "it was written by a newer version of this program; let that version replay it, or set AUDIT_SPOOL to another file"
     )]
     Newer,
     #[error("its disk is full")]
@@ -70,24 +70,24 @@ enum Why {
 }
 
 impl OpenError {
-    /// Whether it can be used as soon as its disk has room again.
+    /// Returns whether the spool can be used as soon as its disk has room again.
     pub(super) fn is_for_lack_of_room(&self) -> bool {
         matches!(self.why, Why::NoRoom)
     }
 
-    /// What is wrong and what to do, without the path.
+    /// Returns the reason and the advice, without the path.
     #[cfg(feature = "servers")]
     pub(crate) fn reason(&self) -> String {
         explain(&self.why)
     }
 
-    /// Whether nothing is wrong with the file but that it may not be written here.
+    /// Returns whether the only trouble is that the file is not writable.
     pub fn is_unwritable(&self) -> bool {
         matches!(self.why, Why::Unwritable(_) | Why::ReadOnly)
     }
 }
 
-/// What is in the file, after it has been seen that records could be written.
+/// Checks that records could be written, and returns the contents of the file.
 pub(super) fn look(path: &Path) -> Result<Left, OpenError> {
     looked_at(path).map_err(|why| OpenError {
         path: path.to_owned(),
@@ -115,12 +115,12 @@ fn looked_at(path: &Path) -> Result<Left, Why> {
     Ok(Left { waiting, refused })
 }
 
-/// Opens the file, or makes it.
+/// Opens the file, or creates it.
 pub(super) fn open(path: &Path, max_mib: u32) -> Result<Connection, OpenError> {
     let until = Instant::now() + BUSY;
     loop {
         match opened(path, max_mib) {
-            // Others are setting it up; SQLite does not wait for that by itself.
+            // Another process is setting it up; SQLite does not wait for that by itself.
             Err(Why::Sqlite(error)) if is_busy(&error) && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(10));
             }
@@ -146,7 +146,7 @@ fn opened(path: &Path, max_mib: u32) -> Result<Connection, Why> {
         return Err(Why::ReadOnly);
     }
     if let Owner::Nobody = known {
-        // Gives room back that is not needed; has to be said before anything is in the file.
+        // Returns unused pages to the disk; must be set while the file is empty.
         connection.pragma_update(None, "auto_vacuum", "FULL")?;
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -159,7 +159,7 @@ fn opened(path: &Path, max_mib: u32) -> Result<Connection, Why> {
     Ok(connection)
 }
 
-/// Makes the tables, unless another process has just made them.
+/// Creates the tables, unless another process has just created them.
 fn set_up(connection: &Connection) -> Result<(), Why> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     if let Owner::Nobody = owner(connection)? {
@@ -172,7 +172,7 @@ fn set_up(connection: &Connection) -> Result<(), Why> {
 }
 
 fn connect(path: &Path) -> Result<Connection, Why> {
-    // The path is absolute, so that no name, such as `:memory:`, has a meaning of its own.
+    // The path is absolute, so that no name, such as `:memory:`, has a special meaning.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
@@ -195,7 +195,7 @@ fn owner(connection: &Connection) -> Result<Owner, Why> {
     }
 }
 
-/// The file whose lock is the right to replay: a lock on the database itself would get in the way of SQLite's own.
+/// Opens the file whose lock is the right to replay. A lock on the database itself would conflict with SQLite's own.
 pub(super) fn lock_file(database: &Path) -> Result<File, OpenError> {
     let opened = private()
         .truncate(false)
@@ -228,8 +228,8 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// Whether the disk, or the file's limit, leaves no room. The file that SQLite keeps beside a log (`-shm`) cannot grow either
-/// then, which it tells as an I/O error.
+/// Returns whether the disk, or the file's limit, leaves no room. In that case, the file that SQLite keeps beside a log
+/// (`-shm`) cannot grow either, which SQLite reports as an I/O error.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     let extended = error.sqlite_error().map(|error| error.extended_code);
     error.sqlite_error_code() == Some(ErrorCode::DiskFull) || extended == Some(SQLITE_IOERR_SHMSIZE)

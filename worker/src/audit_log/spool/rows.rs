@@ -1,4 +1,4 @@
-//! Records as rows.
+//! Records as rows of the spool.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
@@ -6,11 +6,11 @@ use rusqlite::{Connection, Row, params};
 use crate::audit_log::record::AuditRecord;
 use crate::verdict::Verdict;
 
-/// Counts the changes of [`SCHEMA`].
+/// The version of [`SCHEMA`].
 pub(super) const VERSION: i32 = 1;
 
-/// `spool` numbers its rows without ever using a number twice, so that the order of arrival is the order of numbers. A
-/// time has more digits than SQLite's integers.
+/// The tables. `spool` never uses a number twice, so that the order of numbers is the order of arrival. Times are texts
+/// because they may exceed SQLite's integers.
 pub(super) const SCHEMA: &str = "
     CREATE TABLE spool (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -92,7 +92,7 @@ pub(super) fn set_aside(connection: &Connection, id: i64, reason: &str) -> rusql
     remove(connection, id)
 }
 
-/// How many records wait, and how many are refused.
+/// Returns how many records wait and how many are refused.
 pub(super) fn count(connection: &Connection) -> rusqlite::Result<(u32, u32)> {
     let sql = "SELECT (SELECT count(*) FROM spool), (SELECT count(*) FROM refused)";
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
@@ -109,7 +109,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<AuditRecord> {
         station_id: row.get("station_id")?,
         driver_token: row.get("driver_token")?,
         status: Verdict::from_word(&status)
-            .ok_or_else(|| unreadable(format!("{status:?} is no verdict").into()))?,
+            .ok_or_else(|| unreadable(format!("{status:?} is not a verdict").into()))?,
         callback_status: row.get("callback_status")?,
         callback_url: row.get("callback_url")?,
     })

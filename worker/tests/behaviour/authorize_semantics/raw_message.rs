@@ -1,8 +1,8 @@
-//! Messages whose body was recorded as it lay in the queue.
+//! Messages whose body was recorded as it was in the queue.
 
 use celery_protocol::{Dict, FieldTable, FieldValue, Incoming, Message, Properties, Value};
 
-/// The arguments of such a message, if it is a task message at all.
+/// Returns the arguments of such a message, if it is a task message at all.
 pub(super) fn arguments(case: &str, shown_body: &str) -> Option<(Value, Dict)> {
     let incoming = Incoming::identify(message(case, shown_body)).ok()?;
     let message = incoming.decode().ok()?;
@@ -48,7 +48,7 @@ fn message(case: &str, shown_body: &str) -> Message {
             headers,
             ..Properties::default()
         },
-        // The file shows 300 characters of a body; only here is there more.
+        // The file contains only 300 characters of a body; this is the only longer one.
         body: bytes(&if case == "raw-protocol-1" {
             format!("{shown_body}true}}")
         } else {
@@ -57,7 +57,7 @@ fn message(case: &str, shown_body: &str) -> Message {
     }
 }
 
-/// The file shows a body as text, with `\xNN` for bytes that are none.
+/// Returns the bytes of a body, which the file contains as text, with `\xNN` for bytes that are not text.
 fn bytes(shown: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = shown;

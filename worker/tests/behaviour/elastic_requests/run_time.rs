@@ -1,4 +1,4 @@
-//! Records: the same documents, and what becomes of them in trouble.
+//! Records: the documents are the same as Python's, and the fates of records in trouble.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,8 +9,8 @@ use worker::audit_log::{AuditSink as _, Fate};
 use super::start_up::document;
 use super::*;
 
-/// The answer to a `_bulk` request in an entry, with the fate that its record then has. Python loses the record in all but
-/// the first of [`Fate::Written`].
+/// Returns the answer to a `_bulk` request in an entry, and the resulting fate of its record. Python loses the record in
+/// all cases except the first with [`Fate::Written`].
 fn trouble_of(entry: &str, request: &Received) -> (Reply, &'static str) {
     let plain = |status: u16, body: &str| Reply::Answer(status, Vec::new(), body.as_bytes().to_vec());
     let bulk = || items(request, 201, None);
@@ -38,12 +38,12 @@ fn trouble_of(entry: &str, request: &Received) -> (Reply, &'static str) {
         "201 {}" => (plain(201, "{}"), "outage"),
         "closes without answer" => (Reply::Close, "outage"),
         "garbage" => (Reply::Raw(b"garbage\r\n".into()), "outage"),
-        // On either side of our ten seconds, with room for a busy machine.
+        // The delays lie on either side of our ten seconds, with a margin for a busy machine.
         "answers after 9 s" => (Reply::After(Duration::from_secs(6), Box::new(bulk())), "written"),
         "answers after 12 s" => (Reply::After(Duration::from_mins(1), Box::new(bulk())), "outage"),
         "normal again" | "warning header" => (bulk(), "written"),
         "redirect 307" => (Reply::redirect(307, "/elsewhere"), "outage"),
-        other => panic!("an entry that nobody knows: {other}"),
+        other => panic!("an unknown entry: {other}"),
     }
 }
 
@@ -57,7 +57,7 @@ fn shown_fate<E>(result: &Result<Vec<Fate>, E>) -> &'static str {
     }
 }
 
-/// Every entry on a server of its own, all at once: two of them take ten seconds.
+/// Runs every entry with its own server, all concurrently, because two of them take ten seconds.
 pub(super) async fn trouble(books: &mut Books, row: &Value) {
     let (mut expected, mut ours) = (String::new(), String::new());
     let entries = row["entries"].as_array().unwrap();
@@ -91,12 +91,12 @@ pub(super) async fn trouble(books: &mut Books, row: &Value) {
     }
     let decision = adr(
         38,
-        "what Python loses is written later, or refused for good with a reason",
+        "what Python loses is written later, or permanently refused with a reason",
     );
     books.deviates(text(row, "case"), decision, expected, ours);
 }
 
-/// A server that closes the connection and then no longer listens.
+/// Runs the row about a server that closes the connection and then no longer listens.
 pub(super) async fn server_gone(books: &mut Books, row: &Value) {
     let server = Receiver::start_with(|request| healthy(request, true)).await;
     let sink = sink(&server.url(""));
@@ -109,7 +109,8 @@ pub(super) async fn server_gone(books: &mut Books, row: &Value) {
     books.deviates(text(row, "case"), decision, "outage", shown_fate(&result));
 }
 
-/// Python's class called with fields that a task never leaves out: those with all fields are compared.
+/// Runs the row in which Python's class is called directly. A task never leaves out a field, so only calls with all
+/// fields are compared.
 pub(super) async fn documents(books: &mut Books, row: &Value) {
     let server = Receiver::start_with(|request| healthy(request, true)).await;
     let sink = sink(&server.url(""));
@@ -135,7 +136,7 @@ pub(super) async fn documents(books: &mut Books, row: &Value) {
     );
 }
 
-/// As many records at once as Python's processes wrote: none lost, none doubled.
+/// Writes as many records at once as Python's processes did; none may be lost or doubled.
 pub(super) async fn many(books: &mut Books, row: &Value) {
     let server = Receiver::start_with(|request| healthy(request, true)).await;
     let sink = Arc::new(sink(&server.url("")));

@@ -1,4 +1,4 @@
-//! Environment variables and certificates: what is understood, what is a mistake, and who is trusted.
+//! Environment variables and certificates: which values are valid, which are mistakes, and which servers are trusted.
 
 use explain::explain;
 use service_kit::env::Env;
@@ -9,7 +9,7 @@ use super::*;
 use crate::peer::{Peer, Step};
 use crate::tls_peer::{Certificate, TlsPeer};
 
-/// The audit log of an environment, or the mistakes in it.
+/// Returns the audit log of an environment, or the mistakes in it.
 fn configured(pairs: &[(&str, &str)]) -> Result<AuditLogConfig, String> {
     let env = match *pairs {
         [url, password, certificates, other] => Env::from_pairs([url, password, certificates, other]),
@@ -23,7 +23,7 @@ fn configured(pairs: &[(&str, &str)]) -> Result<AuditLogConfig, String> {
     Ok(config.audit_log)
 }
 
-/// What the sink of a configuration comes to: the requests of its start without their headers, or the trouble.
+/// Starts the sink of a configuration and returns the outcome: that it has started, or the trouble.
 async fn started(config: AuditLogConfig) -> String {
     let AuditLogConfig::Elasticsearch(config) = config else {
         return "no Elasticsearch".to_owned();
@@ -34,7 +34,7 @@ async fn started(config: AuditLogConfig) -> String {
     }
 }
 
-/// A CA file, for rows in which it does not matter.
+/// Returns a CA file, for rows in which its contents do not matter.
 fn ca_file() -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
@@ -46,7 +46,7 @@ fn ca_file() -> tempfile::NamedTempFile {
     file
 }
 
-/// Rows about the variables. Where Python insists on https, the stand-in is spoken to in plain HTTP.
+/// Runs the rows about variables. Python insists on https; our requests to the stand-in use plain HTTP.
 pub(super) async fn read(books: &mut Books, row: &Value) {
     let case = text(row, "case");
     let server = Receiver::start_with(|request| healthy(request, false)).await;
@@ -91,19 +91,19 @@ pub(super) async fn read(books: &mut Books, row: &Value) {
             books.same(case, "ELASTICSEARCH_URL", mistake("ELASTICSEARCH_URL"));
         }
         "http-url" | "http-url-no-certs-path" => {
-            books.deviates(case, adr(38, "http works, too"), "started", ours);
+            books.deviates(case, adr(38, "http works as well"), "started", ours);
         }
         "unicode-password" => {
             books.deviates(case, adr(38, "a password is sent as UTF-8"), "started", ours);
         }
         "url-no-port" => books.same(case, "port Some(443)", ours),
-        // The stand-in answers under any path, the recorded one did not.
+        // The stand-in answers under any path; the recorded one did not.
         "url-path-prefix" => books.same(case, recorded.concat(), requests[0].clone()),
         _ => books.same(case, all("started", &recorded), all(&ours, &requests)),
     }
 }
 
-/// Rows about certificates. The stand-in's answers are Elasticsearch's as far as a start needs them.
+/// Runs the rows about certificates. The stand-in answers like Elasticsearch as far as a start needs it.
 pub(super) async fn tls(books: &mut Books, row: &Value) {
     let case = text(row, "case");
     let certificate = match case {
@@ -142,7 +142,7 @@ pub(super) async fn tls(books: &mut Books, row: &Value) {
         Ok(config) => started(config).await,
         Err(mistakes) => mistakes,
     };
-    // OpenSSL's own words, which Python shows, too.
+    // OpenSSL's own words, which Python shows as well.
     let words = match case {
         "tls-no-ca" => "unable to get local issuer certificate",
         "tls-self-signed" => "self-signed certificate",

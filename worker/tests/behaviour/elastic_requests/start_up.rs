@@ -1,4 +1,4 @@
-//! Starts, with and without trouble: the same requests, and no trouble ends the worker.
+//! Starts, with and without trouble: the requests are the same as Python's, and no trouble ends the worker.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use worker::audit_log::AuditSink as _;
 
 use super::*;
 
-/// What Elasticsearch answers in a case at the step that the case names.
+/// Returns the answer of Elasticsearch in a case; the case names the step that has trouble.
 fn rule(case: &str, request: &Received) -> Reply {
     let has_index = case == "existing-index" || case.starts_with("start-existing-");
     let (step, trouble) = case
@@ -19,7 +19,7 @@ fn rule(case: &str, request: &Received) -> Reply {
         "info" => request.path() == "/",
         "head" => request.method == "HEAD",
         "create" => request.method == "PUT",
-        // What Python asks of an index that is there, we do not ask.
+        // Python sends further requests if the index exists; we do not.
         _ => false,
     };
     let usual = healthy(request, has_index);
@@ -86,7 +86,7 @@ pub(super) async fn start(books: &mut Books, row: &Value) {
     let ours = [our_start(&server), our_documents(&server)].concat();
     let documents = recorded_documents(row);
     let mut expected = recorded;
-    // An index that is there is left as it is.
+    // An existing index is left as it is.
     expected.retain(|request| !request.contains("/_settings") && !request.contains("/_mapping"));
     expected.extend(documents.iter().map(|(_, body)| as_text(body)));
 
@@ -96,18 +96,18 @@ pub(super) async fn start(books: &mut Books, row: &Value) {
         "fresh-index" => {
             let decision = adr(
                 18,
-                "a token that is no text is recorded as text, a lone surrogate as U+FFFD",
+                "a token that is not a text is recorded as text, a lone surrogate as U+FFFD",
             );
             books.deviates(&case, decision, shown("started", &expected), ours);
         }
         "existing-index" => {
-            let decision = adr(38, "an index that is there is left as it is");
+            let decision = adr(38, "an existing index is left as it is");
             books.deviates(&case, decision, shown("started", &expected), ours);
         }
         "start-info-redirect" => {
             let decision = adr(
                 38,
-                "the client follows redirects; trouble at the start is tried again",
+                "the client follows redirects; the start is retried after trouble",
             );
             let followed = expected
                 .iter()
@@ -121,7 +121,7 @@ pub(super) async fn start(books: &mut Books, row: &Value) {
             );
         }
         "start-info-not-json" => {
-            let decision = adr(38, "what the answer to GET / says is not read");
+            let decision = adr(38, "the body of the answer to GET / is not read");
             books.deviates(&case, decision, "started", ours.lines().next().unwrap());
         }
         "start-create-400-already-exists" => {
@@ -129,18 +129,18 @@ pub(super) async fn start(books: &mut Books, row: &Value) {
             books.deviates(&case, decision, shown("started", &expected), ours);
         }
         _ if case.starts_with("start-existing-") => {
-            let decision = adr(38, "an index that is there is left as it is, and may be an alias");
+            let decision = adr(38, "an existing index is left as it is, and may be an alias");
             books.deviates(&case, decision, shown("started", &expected), ours);
         }
         _ if python == "started" => books.same(&case, shown(python, &expected), ours),
         _ => {
-            let decision = adr(38, "trouble at the start is an outage and tried again");
+            let decision = adr(38, "trouble at the start is an outage, and the start is retried");
             books.deviates(&case, decision, shown(python, &expected), ours);
         }
     }
 }
 
-/// What was asked up to the redirect's target.
+/// Returns the requests up to the redirect's target.
 fn ours_after(ours: &str) -> String {
     ours.lines().take(3).collect::<Vec<_>>().join("\n")
 }
@@ -155,17 +155,17 @@ async fn nobody_there(books: &mut Books, case: &str) {
     };
     let error = sink(&url).check().await.unwrap_err();
     let said = explain(&*error.source);
-    let decision = adr(38, "trouble at the start is an outage and tried again");
+    let decision = adr(38, "trouble at the start is an outage, and the start is retried");
     let ours = if said.contains(words) { words } else { &said };
     books.deviates(case, decision, words, ours);
 }
 
-/// A recorded document; bytes that are no UTF-8 (a lone surrogate) are U+FFFD.
+/// Returns a recorded document; bytes that are not UTF-8 (a lone surrogate) become U+FFFD.
 pub(super) fn document(body: &str) -> Value {
     serde_json::from_str(&body.replace("\\xed\\xa0\\x80", "\u{FFFD}")).unwrap()
 }
 
-/// A recorded document in its own order of fields, its texts as text.
+/// Returns a recorded document in its own order of fields, with the token as text.
 pub(super) fn as_text(body: &str) -> String {
     let body = body.replace("\\xed\\xa0\\x80", "\u{FFFD}");
     let parsed = document(&body);

@@ -1,0 +1,68 @@
+//! The kernel's figures of a program under test, and stopping it in its tracks.
+
+use std::time::{Duration, Instant};
+
+use crate::process::{Process, Signal};
+
+/// How often to look whether it has stopped.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a process may take to stop.
+const FREEZE: Duration = Duration::from_mins(1);
+
+impl Process {
+    /// Its resident anonymous memory in KiB: stacks and heap. The pages of its program file are left out, as how many of them
+    /// are resident depends on what has run so far and on the page cache.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn anonymous_memory(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
+        let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = anonymous.and_then(|text| text.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.parse().ok()).expect("RssAnon in kB")
+    }
+
+    /// How many file descriptors it has open.
+    ///
+    /// # Panics
+    ///
+    /// When it has ended.
+    pub fn open_files(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
+        files.expect("the process lives").count()
+    }
+
+    /// Stops the process in its tracks, until [`Process::thaw`]. None of its threads runs any more when this returns: on a busy
+    /// machine some go on for a while after the signal.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        let deadline = Instant::now() + FREEZE;
+        while !self.is_stopped() {
+            assert!(
+                Instant::now() < deadline,
+                "process {} still runs after SIGSTOP",
+                self.pid()
+            );
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The process goes on after [`Process::freeze`].
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process lives");
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            // The state follows the name, which may hold anything. A thread that has just ended has none.
+            stat.rsplit(") ")
+                .next()
+                .is_none_or(|state| !state.starts_with(['R', 'S', 'D']))
+        })
+    }
+}
