@@ -81,7 +81,7 @@ impl Request {
 
     /// Returns a token that is cancelled when the soft time limit has passed; Python raises `SoftTimeLimitExceeded`
     /// in the task instead. The task then has time to clean up before the hard limit drops it. A task that should
-    /// end like Python's returns [`TaskError::soft_time_limit_exceeded`].
+    /// end like Python's returns [`TaskError::soft_time_limit_exceeded`](crate::TaskError::soft_time_limit_exceeded).
     pub fn soft_time_limit(&self) -> &CancellationToken {
         &self.soft_time_limit
     }

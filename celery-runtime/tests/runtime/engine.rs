@@ -52,16 +52,25 @@ async fn held_messages_leave_the_window_open() {
 #[tokio::test(flavor = "multi_thread")]
 async fn held_messages_among_others_do_not_draw_the_whole_queue_into_the_worker() {
     let vhost = vhost("mixed").await;
+    let producer = Producer::start(ProducerConfig {
+        broker: vhost.amqp_url().parse().expect("a broker URL"),
+        queue: "celery".to_owned(),
+        deadline: WAIT,
+        name: "before".to_owned(),
+    });
+    let much_later = Timestamp::now() + SignedDuration::from_hours(1);
+    for _ in 0..10 {
+        let mut held = Rig::call("demo.echo");
+        held.eta = Some(much_later.to_string());
+        for call in [held, Rig::call("demo.gate")] {
+            producer.send(&call).await.expect("the broker accepts it");
+        }
+    }
     let mut rig = Rig::start(vhost, |config| {
         config.concurrency = 1;
         config.prefetch_multiplier = 4;
     })
     .await;
-    let much_later = Timestamp::now() + SignedDuration::from_hours(1);
-    for _ in 0..10 {
-        send_for(&rig, much_later).await;
-        rig.send(&Rig::call("demo.gate")).await;
-    }
     rig.queue_is(8, 12).await;
     rig.gate.add_permits(10);
     for _ in 0..10 {

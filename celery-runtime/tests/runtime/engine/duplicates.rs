@@ -66,7 +66,10 @@ async fn each_redelivery_of_a_run_is_settled() {
 /// The task started in time; its redelivery arrives after `expires` and must not be acked while the run is active.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redelivery_that_has_expired_stands_for_the_run_that_is_still_active() {
-    let mut rig = Rig::start(vhost("expired").await, |_| {}).await;
+    let vhost = vhost("expired").await;
+    let proxy = Proxy::start(vhost.address()).await;
+    let through_it = vhost.amqp_url_at(proxy.port()).parse().expect("a broker URL");
+    let mut rig = Rig::start(vhost, |config| config.broker = through_it).await;
     let expires = Timestamp::now() + SignedDuration::from_secs(5);
     let mut call = Rig::call("demo.gate");
     call.expires = Some(expires.to_string());
@@ -74,7 +77,9 @@ async fn a_redelivery_that_has_expired_stands_for_the_run_that_is_still_active()
     rig.started(1).await;
     let left = Duration::try_from(expires.duration_since(Timestamp::now())).unwrap_or_default();
     tokio::time::sleep(left + Duration::from_millis(1)).await;
-    rig.vhost.close_all_connections().await;
+    proxy.cut();
+    rig.status_is(|status| *status != Status::Consuming).await;
+    proxy.restore();
     // It comes after the redelivery.
     let next = rig.send(&Rig::call("demo.echo")).await;
     assert_eq!(rig.run().await.0, next);
