@@ -4,6 +4,7 @@ mod access_log;
 mod broker_link;
 mod check;
 mod command_line;
+mod dockerfile;
 mod documents;
 mod faults;
 mod frozen_broker;

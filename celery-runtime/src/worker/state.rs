@@ -199,8 +199,11 @@ impl State {
 
     /// Remembers how a run was settled, unless it is to be redelivered and run again.
     pub(crate) fn ended(&mut self, request: &Request, settlement: Settlement) {
-        if settlement != (Settlement::Reject { requeue: true }) {
-            self.ended.remember(request.run_key(), settlement);
+        let key = request.run_key();
+        if settlement == (Settlement::Reject { requeue: true }) {
+            self.ended.forget(&key);
+        } else {
+            self.ended.remember(key, settlement);
         }
     }
 }

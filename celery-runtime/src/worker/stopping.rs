@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use explain::explain;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{sleep, timeout};
 
 use super::consumer::Consumer;
@@ -74,6 +74,10 @@ impl Consumer {
                     break;
                 }
             }
+        }
+        // A run that has ended by now is settled, so that it is not run again.
+        while let Some(finished) = self.pool.finished().now_or_never() {
+            self.finished(finished);
         }
         self.pool.terminate().await;
     }

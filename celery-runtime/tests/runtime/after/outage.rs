@@ -87,6 +87,20 @@ async fn a_full_queue_keeps_the_run_open() {
     rig.stopped().await;
 }
 
+/// A queue that a callback went to before is deleted. The next callback declares it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_queue_of_callbacks_is_declared_again() {
+    let mut rig = Rig::start(vhost("gone").await, |_| {}).await;
+    for _ in 0..2 {
+        rig.python("add(1, 2).apply_async(link=echo('x').set(queue='other'))")
+            .await;
+        rig.run_of("demo.add").await;
+        rig.queue_is("other", 1, 0).await;
+        rig.vhost.delete_queue("other").await;
+    }
+    rig.stopped().await;
+}
+
 /// A shutdown does not wait forever: if a message could not be sent, the task's own message is not acked, and the
 /// task is redelivered.
 #[tokio::test(flavor = "multi_thread")]
