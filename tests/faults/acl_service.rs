@@ -1,4 +1,5 @@
-//! An ACL service that answers badly: every request is called back all the same, with `unknown` where there is no verdict.
+//! An ACL service that answers badly. Every request is still called back, with `unknown` if there is no
+//! verdict.
 
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use tokio::time::sleep;
 
 use crate::rig::{Plan, Rig};
 
-/// Between the worker and the ACL service, which is put in its place for eight seconds.
+/// Puts a bad service in the place of the ACL service for eight seconds, by way of a proxy.
 async fn replaced(fault: &str, plan: Plan, by: impl Fn() -> Reply + Send + Sync + 'static) {
     let bad = Receiver::start_with(move |_| by()).await;
-    // It leads nowhere yet, and nobody asks yet.
+    // The proxy leads nowhere yet, but nobody sends requests yet.
     let proxy = Proxy::start("127.0.0.1:9").await;
     let mut rig = Rig::shared(Plan {
         acl_url: Some(format!("http://127.0.0.1:{}", proxy.port())),

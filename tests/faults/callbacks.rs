@@ -1,4 +1,5 @@
-//! Callback receivers that misbehave. A callback counts when the receiver has read it; the record tells what came back.
+//! Callback receivers that misbehave. A callback counts once the receiver has read it; the record shows what
+//! the receiver answered.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::rig::{Plan, Rig};
 
-/// Every receiver behaves so for eight seconds.
+/// Makes every receiver answer with `reply` for eight seconds.
 async fn misbehaving(fault: &str, reply: impl FnOnce(&Rig) -> Reply) {
     let mut rig = Rig::shared(Plan {
         callback_timeout: 2,

@@ -1,5 +1,5 @@
-//! Steps of the wall clock, seen by one program alone: libfaketime (Debian package `faketime`) stands between it and the
-//! system's clock, and leaves the monotonic one as it is, as a step does.
+//! Steps of the wall clock that only one program sees. libfaketime (Debian package `faketime`) stands between
+//! the program and the system clock. It leaves the monotonic clock unchanged, as a real step does.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::rig::{Plan, Rig};
 
-/// Where Debian puts it, on any architecture.
+/// The path of the library, which depends on the architecture in Debian.
 fn library() -> String {
     let found = std::fs::read_dir("/usr/lib")
         .unwrap()
@@ -36,7 +36,7 @@ impl Clock {
         clock
     }
 
-    /// At once for a reader: the file is replaced.
+    /// Sets the clock atomically for readers, by replacing the file.
     fn set(&self, offset: &str) {
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{offset}\n")).unwrap();
@@ -64,7 +64,7 @@ impl Clock {
     }
 }
 
-/// While it is ahead, every request has expired: `unknown`.
+/// While the worker's clock is ahead, every request has expired and gets `unknown`.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_the_worker() {
     let clock = Clock::new();
@@ -81,7 +81,7 @@ async fn of_the_worker() {
     assert!(figures.statuses["unknown"] > 100, "{figures:?}");
 }
 
-/// While it is behind, every request has expired before it is put on the queue: `unknown`.
+/// While the API's clock is behind, every request has already expired when it is enqueued and gets `unknown`.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_the_public_api() {
     let clock = Clock::new();

@@ -1,5 +1,5 @@
-//! A run's rows for the table of docs/RELIABILITY.md. A run compares nothing with it, for figures vary; with
-//! `FAULT_TABLE=write` (`make fault-table`) it writes its rows there.
+//! The rows for the table of docs/RELIABILITY.md. A run does not compare its figures with the table, because
+//! they vary. With `FAULT_TABLE=write` (`make fault-table`) it writes its rows there.
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -42,13 +42,13 @@ impl Row {
     }
 }
 
-/// How long the load of a row goes on at least; `FAULT_SECONDS`.
+/// The minimum duration of the load of a row, from `FAULT_SECONDS`.
 pub(crate) fn seconds() -> Duration {
     let seconds = std::env::var_os("FAULT_SECONDS").and_then(|seconds| seconds.to_str()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or(25))
 }
 
-/// Nothing may be lost. Prints the row, and writes it into the document where that is asked for.
+/// Prints the row, asserts that nothing was lost, and writes the row into the document if that was requested.
 pub(crate) fn settle(row: &Row) {
     println!("{}", line(&row.cells));
     assert!(FAULTS.contains(&row.cells[0].as_str()), "{row:?}");

@@ -1,4 +1,4 @@
-//! Elasticsearch in trouble: a genuine node, behind TLS.
+//! Failures of Elasticsearch: a real node, behind TLS.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn plan(log: AuditLog) -> Plan {
     }
 }
 
-/// Callers notice nothing.
+/// Asserts that callers notice nothing.
 fn is_unnoticed(figures: &Figures) {
     assert_eq!(figures.refused + figures.unanswered, 0, "{figures:?}");
 }

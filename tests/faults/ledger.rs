@@ -1,4 +1,4 @@
-//! What became of each request: its answer, its callbacks, its records.
+//! The outcome of each request: its answer, its callbacks and its records.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,59 +8,59 @@ use harness::Received;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Every request by its station, which no other request is for.
+/// Every request by its station. Each request has a station of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<HashMap<Uuid, Request>>);
 
-/// A request.
+/// A request and its outcome so far.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) asked: Instant,
     pub(crate) answer: Answer,
     pub(crate) answered: Instant,
-    /// When each callback came.
+    /// The time of each callback.
     pub(crate) called_back: Vec<Instant>,
-    /// What the first callback said.
+    /// The status in the first callback.
     pub(crate) status: String,
-    /// When a record was first seen.
+    /// The time at which a record was first seen.
     pub(crate) logged: Option<Instant>,
     pub(crate) records: usize,
 }
 
-/// What the API answered.
+/// The API's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Not yet.
+    /// No answer yet.
     Open,
     /// 200.
     Accepted,
     /// 503.
     Refused,
-    /// Another status.
+    /// Any other status.
     Other(u16),
-    /// None: the connection was refused or ended.
+    /// No answer: the connection was refused or closed.
     None,
 }
 
-/// The sum of a ledger.
+/// The totals of a ledger.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Figures {
     pub(crate) accepted: usize,
-    /// Answered 503.
+    /// Requests answered with 503.
     pub(crate) refused: usize,
-    /// Not answered at all.
+    /// Requests that got no answer at all.
     pub(crate) unanswered: usize,
     pub(crate) called_back: usize,
     pub(crate) logged: usize,
     pub(crate) lost: usize,
-    /// Lost by the fault itself, such as a queue that was deleted.
+    /// Requests lost through the fault itself, for example in a queue that was deleted.
     pub(crate) deleted: usize,
     /// Callbacks and records beyond the first of each accepted request.
     pub(crate) duplicate_callbacks: usize,
     pub(crate) duplicate_records: usize,
-    /// Other answers; there must be none.
+    /// Answers with any other status. There must be none.
     pub(crate) others: Vec<Answer>,
-    /// What was called back, and how often.
+    /// The number of callbacks per status.
     pub(crate) statuses: BTreeMap<String, usize>,
 }
 
@@ -91,7 +91,7 @@ impl Ledger {
         }
     }
 
-    /// Takes down a callback; other requests to the receiver say nothing of a station.
+    /// Notes a callback. Other requests to the receiver contain no station and are ignored.
     pub(crate) fn called_back(&self, callback: &Received) {
         let Ok(body) = serde_json::from_slice::<Value>(&callback.body) else {
             return;
@@ -110,7 +110,7 @@ impl Ledger {
         }
     }
 
-    /// Takes down how many records there are for each station.
+    /// Notes the number of records for each station.
     pub(crate) fn logged(&self, records: &HashMap<Uuid, usize>) {
         let now = Instant::now();
         let mut requests = self.requests();
@@ -122,7 +122,7 @@ impl Ledger {
         }
     }
 
-    /// How long after `end` the first request that was made since then had been accepted, called back and logged.
+    /// The time from `end` until the first request made after it had been accepted, called back and logged.
     pub(crate) fn recovery(&self, end: Instant) -> Option<Duration> {
         let requests = self.requests();
         let settled = requests
@@ -132,7 +132,7 @@ impl Ledger {
         settled.min().map(|at| at - end)
     }
 
-    /// The sum of all requests.
+    /// The totals of all requests.
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = Figures::default();
         for request in self.requests().values() {
@@ -157,12 +157,12 @@ impl Ledger {
         figures
     }
 
-    /// Looks at each request.
+    /// Calls `look` with each request.
     pub(crate) fn each(&self, mut look: impl FnMut(&Request)) {
         self.requests().values().for_each(|request| look(request));
     }
 
-    /// Forgets requests.
+    /// Forgets the requests for which `what` returns true.
     pub(crate) fn forget(&self, mut what: impl FnMut(&Request) -> bool) {
         self.requests().retain(|_, request| !what(request));
     }
@@ -173,7 +173,7 @@ impl Ledger {
 }
 
 impl Request {
-    /// Whether it was accepted and lacks its callback or its record.
+    /// Whether the request was accepted but has no callback or no record.
     pub(crate) fn is_lacking(&self) -> bool {
         self.answer == Answer::Accepted && (self.called_back.is_empty() || self.logged.is_none())
     }

@@ -1,4 +1,4 @@
-//! Requests at a steady rate, each for a station of its own, over a connection of its own.
+//! Requests at a steady rate. Each has its own station and its own connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::ledger::Ledger;
 
 const TOKEN: &str = "validDriverToken-0001";
 
-/// Requests that go out until told to stop. None waits for another's answer.
+/// Requests that are sent until [`Load::end`], without waiting for one another's answers.
 pub(crate) struct Load {
     ended: CancellationToken,
     sender: JoinSet<()>,
 }
 
 impl Load {
-    /// `rate` requests a second to the API at this base URL.
+    /// Starts sending `rate` requests a second to the API at this base URL.
     pub(crate) fn start(ledger: &Arc<Ledger>, api: String, callback: String, rate: u32) -> Self {
         let ended = CancellationToken::new();
         let (told, ledger) = (ended.clone(), Arc::clone(ledger));
@@ -49,7 +49,7 @@ impl Load {
         Self { ended, sender }
     }
 
-    /// Sends no more and waits for the last answer.
+    /// Stops sending and waits for the last answer.
     pub(crate) async fn end(mut self) {
         self.ended.cancel();
         while let Some(ended) = self.sender.join_next().await {

@@ -1,4 +1,4 @@
-//! The audit log as a test reads it, also while it is down.
+//! The audit log as a test reads it, even while it is down.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use harness::{AuditKeys, http};
 use serde_json::json;
 use uuid::Uuid;
 
-/// Where records are found.
+/// The place where records are read.
 #[derive(Debug, Clone)]
 pub(crate) enum Log {
     Redis(AuditKeys),
@@ -14,11 +14,11 @@ pub(crate) enum Log {
     Elasticsearch(String),
 }
 
-/// More than any row writes; a search stops at 10,000 otherwise.
+/// More records than any row writes. Without it, a search stops at 10,000.
 const MOST: u32 = 500_000;
 
 impl Log {
-    /// How many records there are for each station; `None` when the log does not answer.
+    /// The number of records for each station, or `None` if the log does not answer.
     pub(crate) async fn stations(&self) -> Option<HashMap<Uuid, usize>> {
         let stations: Vec<String> = match self {
             Self::Redis(keys) => {

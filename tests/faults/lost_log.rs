@@ -1,4 +1,4 @@
-//! The log of each program taken away: standard error of API, worker and ACL service alike.
+//! Loss of the program logs: standard error of the API, the worker and the ACL service.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::small_disk::SmallDisk;
 
 const WAIT: Duration = Duration::from_secs(30);
 
-/// A rig whose three programs log all they can to these places.
+/// Starts a rig whose three programs log everything they can to these places.
 async fn logging_to(places: [LogPlace; 3]) -> Rig {
     Rig::shared(Plan {
         log_places: Some(places),
@@ -20,7 +20,7 @@ async fn logging_to(places: [LogPlace; 3]) -> Rig {
     .await
 }
 
-/// After the fault all is as before, and every program is still the one that was started.
+/// Waits, then asserts that the rig recovers from the fault and that no program has been restarted.
 async fn nothing_is_lost(mut rig: Rig, fault: &str) {
     sleep(Duration::from_secs(8)).await;
     rig.over();
@@ -38,7 +38,7 @@ async fn reader_gone() {
     nothing_is_lost(rig, "log of each program: reader gone").await;
 }
 
-/// Lines are counted while nobody reads, and the number is logged once for each program when somebody does.
+/// Lost lines are counted while nobody reads. Each program logs the number once, when someone reads again.
 #[tokio::test(flavor = "multi_thread")]
 async fn reader_restarted() {
     let mut rig = logging_to([(); 3].map(|()| LogPlace::pipe())).await;

@@ -1,5 +1,5 @@
-//! Faults under load: every request that was accepted is called back and logged. `make test-faults` runs these tests, one
-//! after the other; `make fault-table` writes their figures into docs/RELIABILITY.md.
+//! Faults under load: every accepted request is called back and logged. `make test-faults` runs these tests
+//! one after another; `make fault-table` writes their figures into docs/RELIABILITY.md.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 mod document;

@@ -1,5 +1,5 @@
-//! Lines cut without a FIN: bytes are swallowed both ways and neither side learns of it. New connections come through
-//! when the fault is over; those of before stay as they are.
+//! Connections cut without a FIN: bytes are swallowed in both directions and neither side notices. New
+//! connections get through once the fault is over; existing ones stay cut.
 
 use std::time::Duration;
 

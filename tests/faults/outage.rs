@@ -1,4 +1,4 @@
-//! What callers notice of an outage of the audit log: nothing. `make bench-outage`.
+//! Callers notice nothing of an outage of the audit log. Run with `make bench-outage`.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ const RATE: u32 = 500;
 const WARM_UP: Duration = Duration::from_secs(10);
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// p50, p99 and the longest of the times from request to callback, and how many there were.
+/// The p50, p99 and maximum time from request to callback, and the number of requests.
 fn times(ledger: &Ledger, from: Instant, to: Instant) -> (Duration, Duration, Duration, usize) {
     let mut times = Vec::new();
     ledger.each(|request| {
@@ -26,7 +26,7 @@ fn times(ledger: &Ledger, from: Instant, to: Instant) -> (Duration, Duration, Du
     (at(50), at(99), at(100), times.len())
 }
 
-/// Where the audit log is.
+/// The server of the audit log.
 enum Server {
     Redis,
     Elasticsearch(Box<Elasticsearch>),
@@ -65,7 +65,7 @@ async fn of_elasticsearch() {
     callers_do_not_notice(Server::Elasticsearch(Box::new(node)), log).await;
 }
 
-/// One run of a stack: a minute undisturbed, a minute with the audit log killed, and what comes after.
+/// Runs a stack for a minute undisturbed, a minute with the audit log killed, and through the recovery.
 async fn callers_do_not_notice(mut server: Server, log: AuditLog) {
     let mut rig = Rig::unwatched(Plan {
         rate: RATE,

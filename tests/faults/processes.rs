@@ -1,4 +1,4 @@
-//! Our own programs, killed.
+//! Our own programs, killed with SIGKILL.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn public_api() {
     assert!(figures.unanswered > 0, "{figures:?}");
 }
 
-/// Callbacks take a while, so that many tasks run when it is killed.
+/// Callbacks are slow, so that many tasks are running when the worker is killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn worker() {
     let mut rig = Rig::shared(Plan::default()).await;

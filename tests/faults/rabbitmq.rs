@@ -1,4 +1,4 @@
-//! RabbitMQ in trouble. Every test but those of one queue has a broker of its own.
+//! Failures of RabbitMQ. Every test has a broker of its own, except those that affect only one queue.
 
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,8 @@ async fn memory_alarm() {
     assert!(figures.refused > 1000, "{figures:?}");
 }
 
-/// The receivers are slow, so that messages wait in the queue. What it held, also what the worker had taken in advance,
-/// or was on its way there, is gone by the operator's act; what ran ends all the same.
+/// The receivers are slow, so that messages wait in the queue. The operator's deletion loses the messages in
+/// the queue, including those prefetched by the worker or on their way to it. Running tasks still finish.
 #[tokio::test(flavor = "multi_thread")]
 async fn queue_deleted() {
     let mut rig = Rig::shared(Plan {
@@ -116,7 +116,7 @@ async fn queue_deleted() {
     assert!(figures.called_back >= figures.accepted - taken, "{figures:?}");
 }
 
-/// Nothing waits in the queue; what the worker has taken counts as above.
+/// Nothing waits in the queue. Messages that the worker has prefetched count as in the test above.
 #[tokio::test(flavor = "multi_thread")]
 async fn consumer_cancelled() {
     let mut rig = Rig::shared(Plan::default()).await;
@@ -151,7 +151,7 @@ async fn queue_crashes() {
     rig.settle("RabbitMQ: process of the queue dies").await;
 }
 
-/// How many accepted requests were under way since then.
+/// The number of requests accepted since then that have no callback yet.
 fn under_way(rig: &Rig, since: Instant) -> usize {
     let mut count = 0;
     rig.ledger.each(|request| {

@@ -1,4 +1,4 @@
-//! Redis in trouble, that of the permissions and that of the log.
+//! Failures of Redis, both the one for permissions and the one for the audit log.
 
 use std::time::Duration;
 

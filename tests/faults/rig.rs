@@ -1,4 +1,4 @@
-//! The three services as processes, each of which a row can take away and bring back, under load.
+//! The three services as processes under load. Each row can stop and restart any of them.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,48 +16,48 @@ use crate::ledger::{Figures, Ledger};
 use crate::load::Load;
 use crate::log::Log;
 
-/// Requests a second.
+/// Requests per second.
 pub(crate) const RATE: u32 = 200;
 
-/// How long a row goes without its fault first.
+/// How long a row runs before its fault.
 const CALM: Duration = Duration::from_secs(5);
 
-/// How long the load goes on after everything is well again.
+/// How long the load continues after everything is healthy again.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
-/// How long a program may take to start, and everything to be well again after a fault.
+/// How long a program may take to start, and the system to recover from a fault.
 const WAIT: Duration = Duration::from_mins(2);
 
-/// How often the audit log is looked at.
+/// How often the audit log is read.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What differs from row to row.
+/// The settings that differ from row to row.
 pub(crate) struct Plan {
-    /// Where the programs find what they talk to, if not at its own place.
+    /// The addresses of a program's peers, if not the usual ones.
     pub(crate) api_broker: Option<u16>,
     pub(crate) worker_broker: Option<u16>,
     pub(crate) acl_url: Option<String>,
     pub(crate) log: AuditLog,
-    /// `AUTHORIZATION_TIMEOUT_SEC`: long enough that requests outlive a fault, if not said otherwise.
+    /// `AUTHORIZATION_TIMEOUT_SEC`. By default it is long enough for requests to outlive a fault.
     pub(crate) authorization_timeout: u32,
     pub(crate) callback_timeout: u32,
     pub(crate) concurrency: u32,
     pub(crate) spool: Option<PathBuf>,
-    /// More variables of the worker and the API.
+    /// Additional variables of the worker and the API.
     pub(crate) worker: Vec<(&'static str, String)>,
     pub(crate) api: Vec<(&'static str, String)>,
     pub(crate) rate: u32,
-    /// Where the API, the worker and the ACL service log to, if not to the test; they log all they can then.
+    /// Where the API, the worker and the ACL service write their logs, at full verbosity, if not to the test.
     pub(crate) log_places: Option<[LogPlace; 3]>,
 }
 
-/// Where the worker logs to.
+/// Where the worker writes its audit records.
 pub(crate) enum AuditLog {
-    /// A Redis of its own.
+    /// A Redis of the rig's own.
     Redis,
-    /// The same by way of this port.
+    /// This Redis, reached through this port.
     RedisAt(u16, Redis),
-    /// Elasticsearch with these variables, read at this address.
+    /// Elasticsearch, configured by these variables and read at this address.
     Elasticsearch(Vec<(&'static str, String)>, String),
 }
 
@@ -86,7 +86,7 @@ impl Default for Plan {
     }
 }
 
-/// Fields in the order in which they are dropped: who asks before who is asked.
+/// The fields are dropped in this order: clients before their servers.
 pub(crate) struct Rig {
     pub(crate) ledger: Arc<Ledger>,
     load: Option<Load>,
@@ -97,7 +97,7 @@ pub(crate) struct Rig {
     pub(crate) worker: Program,
     pub(crate) acl: Program,
     pub(crate) allow_list: Redis,
-    /// None where the log is Elasticsearch.
+    /// `None` if the log is Elasticsearch.
     pub(crate) log_server: Option<Redis>,
     log: Log,
     pub(crate) callbacks: Callbacks,
@@ -106,7 +106,7 @@ pub(crate) struct Rig {
     _directory: Scratch,
 }
 
-/// Callback receivers that behave until told otherwise.
+/// Callback receivers that answer 200 until configured otherwise.
 pub(crate) struct Callbacks {
     receiver: Receiver,
     reply: Arc<RwLock<Reply>>,
@@ -117,7 +117,7 @@ impl Callbacks {
         let reply = Arc::new(RwLock::new(Reply::status(200)));
         let (ledger, answer) = (Arc::clone(ledger), Arc::clone(&reply));
         let receiver = Receiver::start_with(move |request| {
-            // What it is redirected to is no callback of its own.
+            // A redirected request does not count as a callback of its own.
             if request.path() == "/" {
                 ledger.called_back(request);
             }
@@ -127,7 +127,7 @@ impl Callbacks {
         Self { receiver, reply }
     }
 
-    /// From now on answers so.
+    /// Answers with `reply` from now on.
     pub(crate) fn answer(&self, reply: Reply) {
         *self.reply.write().unwrap_or_else(PoisonError::into_inner) = reply;
     }
@@ -189,7 +189,7 @@ impl Rig {
         .to_vec();
         let spool = plan.spool.unwrap_or_else(|| directory.join("spool.db"));
         worker.variables([
-            // A line per task is none of a test's concern.
+            // The log line of each task is of no interest to any test.
             ("RUST_LOG", "info,celery_runtime::worker::log=error".to_owned()),
             ("BROKER_URL", broker(plan.worker_broker)),
             (
@@ -240,19 +240,19 @@ impl Rig {
         }
     }
 
-    /// On the broker that rows share.
+    /// Starts a rig on the broker that rows share.
     pub(crate) async fn shared(plan: Plan) -> Self {
         Self::start(Broker::shared().await.vhost("fault").await, plan).await
     }
 
-    /// The same, with nobody who looks at the log meanwhile.
+    /// Does the same as [`Rig::shared`], without a watcher that reads the log.
     pub(crate) async fn unwatched(plan: Plan) -> Self {
         let mut rig = Self::shared(plan).await;
         rig.watcher.abort_all();
         rig
     }
 
-    /// Starts the load and sees that all is well for a while.
+    /// Starts the load and checks that everything is healthy for a while.
     pub(crate) async fn calm(&mut self) {
         self.load();
         sleep(CALM).await;
@@ -278,7 +278,7 @@ impl Rig {
         self.load = Some(Load::start(&self.ledger, self.api.url(), callback, self.rate));
     }
 
-    /// A second with ten times the load.
+    /// Sends ten times the load for a second.
     pub(crate) async fn burst(&self) {
         let load = Load::start(
             &self.ledger,
@@ -294,7 +294,7 @@ impl Rig {
         self.load.take().unwrap().end().await;
     }
 
-    /// How many records there are, in Redis.
+    /// The number of records in Redis.
     pub(crate) async fn record_count(&self) -> Option<usize> {
         match &self.log {
             Log::Redis(keys) => keys.count().await,
@@ -302,34 +302,34 @@ impl Rig {
         }
     }
 
-    /// Takes down what is in the log.
+    /// Notes the records in the log.
     pub(crate) async fn look(&self) {
         if let Some(records) = self.log.stations().await {
             self.ledger.logged(&records);
         }
     }
 
-    /// Does something to what the programs log to.
+    /// Applies a fault to the log of each program.
     pub(crate) fn log_places(&self, fault: impl Fn(&LogPlace)) {
         for program in [&self.api, &self.worker, &self.acl] {
             fault(program.log_place.as_ref().unwrap());
         }
     }
 
-    /// What has been read of the log of the API (0), the worker (1) or the ACL service (2).
+    /// The text read so far from the log of the API (0), the worker (1) or the ACL service (2).
     pub(crate) fn log_text(&self, index: usize) -> String {
         let program = [&self.api, &self.worker, &self.acl][index];
         program.log_place.as_ref().unwrap().text()
     }
 
-    /// No program has ended.
+    /// Asserts that no program has exited.
     pub(crate) fn all_live(&self) {
         for program in [&self.api, &self.worker, &self.acl] {
             assert_eq!(program.process().try_exit(), None, "{}", program.path.display());
         }
     }
 
-    /// The fault is over.
+    /// Marks the end of the fault.
     pub(crate) fn over(&mut self) {
         self.ended = Some(Instant::now());
     }
@@ -338,12 +338,12 @@ impl Rig {
         self.log_server.as_mut().unwrap()
     }
 
-    /// Waits until all is well again, ends the load, and counts.
+    /// Waits until everything is healthy again, ends the load, and counts.
     pub(crate) async fn settle(self, fault: &str) -> Figures {
         self.settle_but_for(fault, 0).await
     }
 
-    /// The same where the fault itself may have taken away so many accepted requests.
+    /// Does the same as [`Rig::settle`] when the fault itself may have lost up to `taken` accepted requests.
     pub(crate) async fn settle_but_for(mut self, fault: &str, taken: usize) -> Figures {
         let end = self.ended.unwrap();
         let recovery = eventually(
@@ -376,7 +376,7 @@ impl Rig {
             }
             sleep(LOOK).await;
         }
-        // What comes twice comes now, and the last look of the watcher with it.
+        // Duplicates arrive within this time, as does the watcher's last read.
         sleep(Duration::from_secs(2)).await;
         self.look().await;
         let mut figures = self.ledger.figures();
@@ -397,7 +397,7 @@ impl Rig {
     }
 }
 
-/// Takes down what is in the log.
+/// Reads the log periodically and notes its records.
 fn watch(ledger: &Arc<Ledger>, log: &Log) -> JoinSet<()> {
     let (ledger, log) = (Arc::clone(ledger), log.clone());
     let mut watcher = JoinSet::new();
@@ -409,14 +409,14 @@ fn watch(ledger: &Arc<Ledger>, log: &Log) -> JoinSet<()> {
                 continue;
             };
             ledger.logged(&records);
-            // A log that is slow to read is read less often.
+            // If the log is slow to read, read it less often.
             sleep(LOOK.max(looked.elapsed() * 4)).await;
         }
     });
     watcher
 }
 
-/// A program that can be killed and started again at the same place.
+/// A program that can be killed and restarted at the same address.
 pub(crate) struct Program {
     path: PathBuf,
     pub(crate) arguments: Vec<String>,
@@ -426,20 +426,20 @@ pub(crate) struct Program {
     running: Option<Process>,
 }
 
-/// When a program is up.
+/// The sign that a program is up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ready {
     /// It answers HTTP on this port.
     Answers(u16),
-    /// It says so.
+    /// It prints this text.
     Says(&'static str),
-    /// Whoever started it sees that for himself.
+    /// No sign. The caller checks for itself.
     ByItself,
 }
 
 impl Program {
-    /// `built` is the program as this test was built; that of the same name in the folder `FAULT_PROGRAMS` is started
-    /// instead, such as a release build.
+    /// `built` is the program as built for this test. If `FAULT_PROGRAMS` names a folder, the program of the
+    /// same name there is started instead, for example a release build.
     fn new(built: &'static str, ready: Ready) -> Self {
         let built = PathBuf::from(built);
         let folder = std::env::var_os("FAULT_PROGRAMS").map(PathBuf::from);
@@ -461,7 +461,7 @@ impl Program {
         self.variables.extend(variables);
     }
 
-    /// Lets it log all that it can to `place`, if there is one.
+    /// Makes the program log everything it can to `place`, if there is one.
     fn log_to(&mut self, place: Option<LogPlace>) {
         if place.is_some() {
             self.variables([("RUST_LOG", "debug".to_owned()), ("ACCESS_LOG", "on".to_owned())]);
@@ -489,12 +489,12 @@ impl Program {
         });
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.running.take().unwrap().kill();
     }
 
-    /// SIGTERM, and waits for its end.
+    /// Sends SIGTERM and waits for the program to exit.
     pub(crate) async fn stop(&mut self) {
         let process = self.running.take().unwrap();
         process.signal(Signal::TERM);
@@ -506,7 +506,7 @@ impl Program {
         self.running.as_ref().unwrap()
     }
 
-    /// What it said, but for the banner.
+    /// Prints the log, without the banner.
     fn print(&self) {
         let lines = self.process().lines();
         let said = lines
@@ -517,7 +517,7 @@ impl Program {
         }
     }
 
-    /// The base URL of one that answers HTTP.
+    /// The base URL of a program that answers HTTP.
     pub(crate) fn url(&self) -> String {
         let Ready::Answers(port) = self.ready else {
             panic!("{} does not answer HTTP", self.path.display())
@@ -525,7 +525,7 @@ impl Program {
         format!("http://127.0.0.1:{port}")
     }
 
-    /// The same as host and port.
+    /// Host and port of [`Program::url`].
     pub(crate) fn address(&self) -> String {
         self.url().replace("http://", "")
     }

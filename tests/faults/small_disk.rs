@@ -1,4 +1,4 @@
-//! A disk that is soon full.
+//! A disk that fills up quickly.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use harness::Scratch;
 
-/// A file system of its own, for as long as this lives.
+/// A file system of its own, mounted until this value is dropped.
 pub(crate) struct SmallDisk {
     pub(crate) at: PathBuf,
     _directory: Scratch,
@@ -34,7 +34,7 @@ impl SmallDisk {
         }
     }
 
-    /// Takes all room that is left, until the file that this returns is removed.
+    /// Fills the remaining space until the returned file is removed.
     pub(crate) fn fill(&self) -> PathBuf {
         let filler = self.at.join("filler");
         let mut file = File::create(&filler).unwrap();
@@ -45,7 +45,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily: a program may have a file of it open still.
+        // Unmounts lazily, because a program may still have a file open.
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
     }
 }

@@ -1,4 +1,4 @@
-//! Half an hour of load: memory and file descriptors stay what they are after a while. `make soak`.
+//! Half an hour of load: after a while, memory and file descriptors stop growing. Run with `make soak`.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +10,16 @@ use crate::rig::{AuditLog, Plan, Rig};
 
 const RATE: u32 = 300;
 
-/// How often the programs are looked at.
+/// How often the programs are sampled.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What memory may grow between the first window and the last, in percent.
+/// The maximum growth of memory between the first window and the last, in percent.
 const GROWTH: f64 = 5.0;
 
-/// Less than so much, in MiB, is no growth: a page here and there is much in percent of a small program.
+/// Growth below this many MiB is ignored, because a few pages are a large percentage of a small program.
 const NOTHING: f64 = 1.0;
 
-/// A look at a program.
+/// A sample of a program's resources.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     kib: usize,
@@ -35,7 +35,7 @@ impl Sample {
     }
 }
 
-/// The median anonymous memory in MiB and the median and the most descriptors.
+/// The median anonymous memory in MiB, and the median and maximum number of descriptors.
 fn summary(samples: &[Sample]) -> (f64, usize, usize) {
     let mut memory: Vec<usize> = samples.iter().map(|sample| sample.kib).collect();
     let mut descriptors: Vec<usize> = samples.iter().map(|sample| sample.descriptors).collect();
@@ -62,14 +62,15 @@ async fn memory_and_descriptors_stay_flat() {
     })
     .await;
     let length = Duration::from_secs(60) * minutes();
-    // Of half an hour: minutes 5 to 10, and the last five.
+    // For half an hour, the windows are minutes 5 to 10 and the last five minutes.
     let window = usize::try_from((length / 6).as_secs() / LOOK.as_secs()).unwrap();
     let began = Instant::now();
     let names = ["public-api", "worker", "acl-service"];
     let mut samples = [const { Vec::new() }; 3];
     let (mut accepted, mut twice, mut statuses) = (0_usize, 0_usize, std::collections::BTreeMap::new());
     rig.load();
-    // Memory keeps the measure of the most connections at once that a process has seen. So these come at the start.
+    // A process keeps memory for the largest number of simultaneous connections so far, so the peak comes
+    // first.
     rig.burst().await;
     while began.elapsed() < length {
         sleep(LOOK).await;
@@ -77,7 +78,8 @@ async fn memory_and_descriptors_stay_flat() {
         for (samples, program) in samples.iter_mut().zip(programs) {
             samples.push(Sample::of(program.process()));
         }
-        // What is done and some seconds old is counted and forgotten; its record is counted at the end.
+        // Requests that completed some seconds ago are counted and forgotten. Their records are counted at
+        // the end.
         rig.ledger.forget(|request| {
             let is_done = request.answer == Answer::Accepted
                 && !request.called_back.is_empty()

@@ -1,5 +1,5 @@
-//! The audit log down and no room for its spool: records are held back, their messages unacknowledged, verdicts stop. And a
-//! worker that starts when there is no room.
+//! The audit log is down and its spool has no room: records are held back, their messages stay
+//! unacknowledged, and verdicts stop. Also, a worker that starts without room.
 
 use std::fs;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::rig::{Plan, Rig};
 use crate::small_disk::SmallDisk;
 
-/// A rig under load whose spool is on this disk, and whose audit log has just been killed.
+/// Starts a rig under load whose spool is on this disk, and kills its audit log.
 async fn with_the_log_down(disk: &SmallDisk) -> Rig {
     let mut rig = Rig::shared(Plan {
         spool: Some(disk.at.join("spool.db")),
@@ -41,7 +41,8 @@ async fn full() {
     assert_eq!(figures.refused + figures.unanswered, 0, "{figures:?}");
 }
 
-/// Records wait in the spool, and it cannot even be read for want of room. What comes goes to the audit log, which is well.
+/// Records wait in a spool that cannot even be read for lack of room. New records go to the audit log, which
+/// is healthy.
 #[tokio::test(flavor = "multi_thread")]
 async fn full_at_the_start() {
     let disk = SmallDisk::mount(8 * 1024);

@@ -1,9 +1,9 @@
-//! Which faults there are, and the table of docs/RELIABILITY.md that has a row for each.
+//! The list of faults, and the table of docs/RELIABILITY.md with a row for each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every fault, in the order of the table. The document has exactly these.
+/// Every fault, in the order of the table. The document has exactly these rows.
 pub(crate) const FAULTS: &[&str] = &[
     "public-api: kill -9",
     "worker: kill -9",
@@ -69,7 +69,7 @@ pub(crate) const LOST: usize = 6;
 
 pub(crate) const MARKS: [&str; 2] = ["<!-- faults: begin -->\n", "<!-- faults: end -->\n"];
 
-/// What stands in the document before the table, in it, and behind it.
+/// The parts of the document before, inside and after the table.
 pub(crate) fn split(document: &str) -> [&str; 3] {
     let [begin, end] = MARKS;
     let (before, rest) = document.split_once(begin).expect("the begin of the table");
@@ -91,7 +91,7 @@ pub(crate) fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/RELIABILITY.md")
 }
 
-/// The document has a row for each fault and no other, and none of them lost anything.
+/// The document has exactly one row for each fault, and none of them lost anything.
 #[test]
 fn the_document_has_every_fault_and_nothing_lost() {
     let rows = rows(&fs::read_to_string(path()).unwrap());

@@ -1,4 +1,4 @@
-//! A panic that a test plants in a program: in whichever task writes a certain log line, once.
+//! A panic that a test plants in a program. It occurs once, in whichever task writes a certain log line.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,15 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-/// A part of the log line at which the program panics; unset: nowhere.
+/// Part of the log line at which the program panics. If unset, the program does not panic.
 const PANIC_AT: Variable = Variable {
     name: "TEST_PANIC_AT",
     default: None,
     meaning: "part of a log line",
 };
 
-/// Reads `TEST_PANIC_AT`. Where it is set, the log that the program sets up afterwards has no effect: this one stays.
+/// Reads `TEST_PANIC_AT`. If it is set, this installs a subscriber, and the log that the program sets up
+/// later has no effect.
 pub fn plant_a_panic() {
     let env = Env::process();
     let Some(text) = env.reader().optional(&PANIC_AT) else {
@@ -34,7 +35,7 @@ pub fn plant_a_panic() {
         .with(LevelFilter::INFO)
         .with(lines)
         .with(planted);
-    // Fails only where a log exists already.
+    // Fails only if a subscriber is already set.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 

@@ -1,4 +1,4 @@
-//! Access lines in Werkzeug's format: off by default, and without token and query when on.
+//! Access lines in Werkzeug's format: off by default; when on, they contain neither token nor query.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ const STANDALONE: &str = env!("CARGO_BIN_EXE_test-standalone");
 const STATION: &str = "5e3a7b1c-0d2e-4f6a-8b9c-1d2e3f4a5b6c";
 const TOKEN: &str = "tokenMarked-0123456789";
 
-/// How the tests see that a service has started.
+/// The line by which the tests recognize that a service has started.
 const PROBE: &str = "\"GET / HTTP/1.1\" 404 -";
 
-/// The lines about requests, each from its quotation mark on; and the whole log, which shows no token.
+/// The lines about requests, each from its quotation mark on. Asserts that the whole log contains no token.
 async fn lines(process: &Process) -> Vec<String> {
     process.signal(Signal::TERM);
     process.wait_exit(WAIT).await;
@@ -48,7 +48,7 @@ async fn lines(process: &Process) -> Vec<String> {
     lines
 }
 
-/// Asks the public API and the ACL service for answers of several kinds.
+/// Sends requests to the public API and the ACL service that lead to answers of several kinds.
 async fn ask(api: Option<&str>, acl: Option<&str>) {
     let path = format!("station/{STATION}/driver/{TOKEN}");
     if let Some(api) = api {
@@ -101,7 +101,7 @@ fn of_the_acl_service() -> Vec<String> {
     ]
 }
 
-/// The variables besides those of the services.
+/// The variables in addition to those of the services.
 const OFF: [&[(&str, &str)]; 2] = [&[], &[("ACCESS_LOG", "off")]];
 const ON: [&[(&str, &str)]; 2] = [
     &[("ACCESS_LOG", "on")],

@@ -1,5 +1,5 @@
-//! The public API and the way to its broker: the `broker-*` rows of public-api-http.jsonl that need a real one.
-//! Where Python answers 500, or 200 for a request that is lost, ours answers 503 (docs/MIGRATION.md).
+//! The public API's connection to its broker: the `broker-*` rows of public-api-http.jsonl that need a real
+//! broker. When Python answers 500, or 200 for a request that is lost, ours answers 503 (docs/MIGRATION.md).
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::services::{Api, By};
 const TOKEN: &str = "validDriverToken-0001";
 const WAIT: Duration = Duration::from_mins(1);
 
-/// Three seconds are promised. What nobody refuses is given up after thirty, in other words, so this tells the two apart on
-/// the busiest machine.
+/// The limit for a refusal, which is promised within three seconds. A request that nobody refuses is given up
+/// after thirty seconds, with a different message, so this limit separates the two on the busiest machine.
 const REFUSED: Duration = Duration::from_secs(20);
 
-/// What a caller gets, how long it took, and the callback URLs in the queue afterwards.
+/// The status that a caller gets, how long it took, and the callback URLs in the queue afterwards.
 async fn ask(api: &Api, vhost: &Vhost, case: &str) -> (u16, Duration, Vec<String>) {
     let start = Instant::now();
     let callback = format!("http://cb.example.com/{case}");

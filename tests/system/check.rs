@@ -1,4 +1,5 @@
-//! `--check` of the four programs: all well, each thing missing, mistakes in the environment, and nothing left behind.
+//! `--check` of the four programs: everything in order, each thing missing, mistakes in the environment, and
+//! nothing left behind.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -17,7 +18,7 @@ const PASSWORD: &str = "hunter2";
 
 type Variables<'v> = Vec<(&'v str, String)>;
 
-/// The end of a check.
+/// The result of a check.
 struct Checked {
     code: Option<i32>,
     lines: Vec<String>,
@@ -44,7 +45,7 @@ async fn check(program: &str, arguments: &[&str], variables: &Variables<'_>) -> 
 }
 
 impl Checked {
-    /// All is well, in these lines and no others.
+    /// Asserts that the check passes and prints exactly these lines.
     fn is_well(&self, lines: &[&str]) {
         assert_eq!(
             (&self.lines[..], self.code),
@@ -56,7 +57,7 @@ impl Checked {
         assert_eq!(files(self.process.directory()), 0, "it leaves nothing behind");
     }
 
-    /// Exactly these parts fail, each with these words in its line.
+    /// Asserts that exactly these parts fail, each with these words in its line.
     fn fails(&self, parts: &[&[&str]]) {
         assert_eq!(self.code, Some(1), "{}", self.process.tail());
         let failed: Vec<&String> = self
@@ -87,7 +88,7 @@ fn address(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// A port that somebody listens on.
+/// A port that is already in use.
 fn taken() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("its address").port();
@@ -132,7 +133,7 @@ async fn the_public_api() {
         .is_well(&lines);
     assert_eq!(vhost.close_all_connections().await, 0, "no connection is left");
 
-    // Everything that is wrong is told, not only the first.
+    // Everything that is wrong is reported, not only the first problem.
     let (_listener, taken) = taken();
     let closed = free_port();
     let at = vhost.address();
@@ -230,7 +231,7 @@ async fn the_worker() {
     assert_eq!(vhost.queues().await, [""; 0], "nothing is declared");
     assert_eq!(redis.audit_keys().count().await, Some(0));
 
-    // Files that the command line names, proxies and certificates are looked at where there are any.
+    // Files named on the command line, proxies and certificates are checked if there are any.
     let directory = Scratch::new();
     let bundle = directory.join("ca.pem");
     std::fs::write(&bundle, "no certificate").expect("it can be written");

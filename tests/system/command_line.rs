@@ -1,4 +1,4 @@
-//! What the four programs say of themselves: help, version and completions.
+//! Help, version and shell completions of the four programs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::services::rust;
 
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Program, its name, and what it reads.
+/// Each program with its name and the variables that it reads.
 fn programs() -> [(&'static str, &'static str, Vec<Variable>); 4] {
     [
         (
@@ -33,7 +33,7 @@ fn programs() -> [(&'static str, &'static str, Vec<Variable>); 4] {
     ]
 }
 
-/// Runs to the end: exit code and standard output.
+/// Runs a program to its end and returns its exit code and standard output.
 async fn said(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let process = rust(program, arguments, variables);
     let code = process.wait_exit(WAIT).await.code();
@@ -104,7 +104,7 @@ async fn help_names_variables_and_shows_no_value_and_no_part_that_is_not_there()
     }
 }
 
-/// Libraries and parts that a program does not have.
+/// Libraries and components that a program does not contain.
 fn foreign(program: &str) -> &'static [&'static str] {
     match program {
         "acl-service" => &["lapin", "rabbitmq", "celery", "elastic", "sqlite"],
@@ -156,7 +156,7 @@ async fn completions_name_every_option_and_are_accepted_by_their_shell() {
     }
 }
 
-/// The shell itself reads its script, without running it.
+/// Asserts that the shell parses its script, without running it.
 async fn accepted(shell: &str, script: &Path) {
     let there = ["/bin", "/usr/bin", "/usr/local/bin"].map(|folder| Path::new(folder).join(shell));
     let path = there.iter().find(|path| path.exists());

@@ -1,4 +1,4 @@
-//! The layer of dependencies of docker/rust.Dockerfile, without a container engine.
+//! The dependency layer of docker/rust.Dockerfile, tested without a container engine.
 
 use std::fs;
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::process::Command;
 
 use harness::Scratch;
 
-/// The images are built from manifests and empty sources first. Cargo must accept what the Dockerfile makes up for each target
-/// that a manifest names.
+/// The images are first built from manifests and empty sources. Cargo must accept the source that the
+/// Dockerfile creates for each target named in a manifest.
 #[test]
 fn cargo_accepts_the_manifests_with_the_empty_sources_of_the_first_layer() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -1,4 +1,4 @@
-//! The documents name what is there: files, functions, decisions.
+//! The documents name only what exists: files, functions, decisions.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
 const MIGRATION: &str = "docs/MIGRATION.md";
 const INDEX: &str = "docs/adr/README.md";
 
-/// A file of the project.
+/// The text of a file of the project.
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -51,7 +51,7 @@ fn named_paths_exist() {
     assert!(paths > 50, "{paths} paths");
 }
 
-/// The walkthrough's rows: `| step | file | function or type | what happens |`.
+/// Checks the walkthrough's rows: `| step | file | function or type | what happens |`.
 #[test]
 fn the_walkthrough_names_functions_that_are_there() {
     let architecture = read(ARCHITECTURE);
@@ -121,7 +121,7 @@ fn every_deviation_has_its_decision() {
     assert!(deviations > 30, "{deviations} deviations");
 }
 
-/// Every document but the contract, which is a record.
+/// Every document except the contract, which is a record.
 fn documents() -> Vec<String> {
     let mut found = vec!["README.md".to_owned(), "docs/contract/README.md".to_owned()];
     for folder in ["docs", "docs/adr"] {
@@ -178,7 +178,7 @@ fn between(text: &str, open: &str, close: &str) -> Vec<String> {
     found
 }
 
-/// The folder of the project.
+/// The project's root folder.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }

@@ -1,4 +1,4 @@
-//! The table of faults in docs/RELIABILITY.md, without the faults: `make test-faults` has those.
+//! The table of faults in docs/RELIABILITY.md. The faults themselves are tested by `make test-faults`.
 
 #[path = "../faults/table.rs"]
 mod table;

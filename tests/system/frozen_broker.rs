@@ -1,5 +1,6 @@
-//! A worker stops in time, whatever has become of its broker: after a cold shutdown within a second, and after a warm one
-//! within five if no task runs. Its exit codes are Celery's then, too (contract E.7).
+//! A worker stops in time, whatever the state of its broker: within a second after a cold shutdown, and
+//! within five seconds after a warm one if no task is running. Even then its exit codes are Celery's
+//! (contract E.7).
 
 use std::time::Duration;
 
@@ -16,14 +17,14 @@ use crate::services::{Acl, Api, By, PATIENT_CALLBACKS, START, rust};
 const WAIT: Duration = Duration::from_mins(1);
 const TOKEN: &str = "validDriverToken-0001";
 
-/// What is promised from the signal to the end of the process. A busy machine may take longer once, but not each time, so the
-/// best of a few attempts counts.
+/// The promised time from the signal to the end of the process. A busy machine may exceed it once, but not
+/// every time, so the best of a few attempts counts.
 const COLD: Duration = Duration::from_secs(1);
 const WARM: Duration = Duration::from_secs(5);
 const ATTEMPTS: usize = 4;
 
-/// How a worker is stopped: the signals, whether a task runs meanwhile, how long the last signal may take to end it, and the
-/// exit code.
+/// How a worker is stopped: the signals, whether a task is running, how long the worker may take to end after
+/// the last signal, and the exit code.
 const STOPS: [(&[Signal], bool, Duration, i32); 6] = [
     (&[Signal::TERM], false, WARM, 0),
     (&[Signal::INT], false, WARM, 1),
@@ -63,7 +64,7 @@ async fn a_worker_stops_in_time_on_a_broker_that_is_frozen_or_refuses() {
     panic!("a worker has not stopped in time, see above");
 }
 
-/// Nothing passes on the way to the broker any more, and neither side learns of it.
+/// No data passes between worker and broker any more, and neither side notices.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_stops_in_time_on_a_broker_that_is_cut_off() {
     for _ in 0..ATTEMPTS {
@@ -78,7 +79,7 @@ async fn a_worker_stops_in_time_on_a_broker_that_is_cut_off() {
     panic!("a worker has not stopped in time, see above");
 }
 
-/// Messages that wait for their ETA fill the window, and the broker takes its time to give the worker new consumers.
+/// Messages that wait for their ETA fill the window, and the broker is slow to give the worker new consumers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_stops_in_time_while_its_consumers_are_replaced() {
     const REPLY: Duration = Duration::from_secs(4);
@@ -121,7 +122,7 @@ async fn a_worker_stops_in_time_while_its_consumers_are_replaced() {
 #[expect(clippy::print_stdout, reason = "the figures of the run")]
 fn are_in_time(trouble: &str, took: &[Duration]) -> bool {
     for ((signals, busy, limit, _), took) in STOPS.iter().zip(took) {
-        // No machine is so busy; what waited for the broker used to take 40 s.
+        // No machine is that busy. A stop that waited for the broker used to take 40 s.
         assert!(
             *took < *limit + Duration::from_secs(15),
             "broker {trouble}, {signals:?}: {took:.2?}"
@@ -134,7 +135,7 @@ fn are_in_time(trouble: &str, took: &[Duration]) -> bool {
         .all(|((_, _, limit, _), took)| took <= limit)
 }
 
-/// One for each stop, with what they need besides a broker.
+/// One worker for each stop, with everything they need besides a broker.
 struct Workers {
     each: Vec<Worker>,
     gate: Gate,
@@ -161,7 +162,7 @@ impl Workers {
         }
     }
 
-    /// Stops each in its way, side by side, and returns how long each took.
+    /// Stops all workers concurrently, each in its way, and returns how long each took.
     async fn stop(&self) -> Vec<Duration> {
         let stops = self.each.iter().zip(STOPS);
         let took = join_all(stops.map(|(worker, stop)| worker.stop(stop))).await;
@@ -170,7 +171,7 @@ impl Workers {
     }
 }
 
-/// A worker whose way to the broker can be cut.
+/// A worker whose connection to the broker can be cut.
 struct Worker {
     process: Process,
     line: Proxy,
@@ -178,7 +179,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Waits until it consumes, and if it is to be busy until its task waits for the answer to its callback.
+    /// Starts a worker and waits until it consumes. If `busy`, waits until its task waits for the answer to
+    /// its callback.
     async fn start(broker: &Broker, busy: bool, acl: &Acl, redis: &Redis, receiver: &Receiver) -> Self {
         let vhost = broker.vhost("stop").await;
         let line = Proxy::start(vhost.address()).await;
@@ -208,8 +210,8 @@ impl Worker {
         }
     }
 
-    /// Sends the signals, each after the line that answers the one before, and returns how long it took from the last one to
-    /// the end of the process.
+    /// Sends the signals, each after the line that answers the previous one. Returns the time from the last
+    /// signal to the end of the process.
     async fn stop(&self, (signals, _, _, exit_code): (&[Signal], bool, Duration, i32)) -> Duration {
         let mut sent = Instant::now();
         for (index, signal) in signals.iter().enumerate() {

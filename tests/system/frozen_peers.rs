@@ -1,5 +1,6 @@
-//! A peer that stands still does not keep a program alive: with a frozen broker, a frozen Redis, a locked database and clients
-//! that never finish, one signal ends the HTTP services and standalone within 10 s, and a second one at once.
+//! A peer that hangs does not keep a program alive. With a frozen broker, a frozen Redis, a locked database
+//! and clients that never finish, one signal ends the HTTP services and standalone within 10 s, and a second
+//! one ends them at once.
 
 use std::time::Duration;
 
@@ -17,22 +18,22 @@ use uuid::Uuid;
 use crate::load::TOKEN;
 use crate::services::rust;
 
-/// For what comes sooner or later, also on a busy machine.
+/// A generous limit for events that may be slow on a busy machine.
 const WAIT: Duration = Duration::from_mins(1);
 
-/// What a program may take after its limit to close its files and to end.
+/// How long a program may take after its limit to close its files and exit.
 const LEAVING: Duration = Duration::from_millis(1500);
 
-/// How long a program may go on after a second signal.
+/// How long a program may run after a second signal.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Headers that never end.
 const UNFINISHED: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n";
 
-/// What goes on when the signals come.
+/// The situation in which the signals arrive.
 struct Case {
     name: &'static str,
-    /// Requests run, and clients stand still.
+    /// Requests are running, and some clients hang.
     is_busy: bool,
     has_second_signal: bool,
 }
@@ -72,7 +73,7 @@ impl Case {
     }
 }
 
-/// Requests under way. They end when this is dropped.
+/// Requests in progress. They end when this value is dropped.
 #[derive(Default)]
 struct Clients {
     standing_still: Vec<TcpStream>,
@@ -80,7 +81,7 @@ struct Clients {
 }
 
 impl Clients {
-    /// Sends the beginning of a request, and nothing more.
+    /// Sends only the beginning of a request.
     async fn begin(&mut self, port: u16, beginning: &str) {
         let mut client = TcpStream::connect(("127.0.0.1", port))
             .await
@@ -92,7 +93,7 @@ impl Clients {
         self.standing_still.push(client);
     }
 
-    /// Sends a whole request and waits for its answer, whatever that is.
+    /// Sends a whole request and waits for any answer.
     fn ask(&mut self, url: String) {
         self.waiting.spawn(async move {
             let _whatever = http::try_send("GET", &url, &[], "").await;
@@ -100,7 +101,7 @@ impl Clients {
     }
 }
 
-/// A program, its ports for requests, and its admin port.
+/// A program with the ports that it serves requests on and its admin port.
 struct Program {
     process: Process,
     ports: Vec<u16>,
@@ -138,7 +139,8 @@ impl Program {
         .await;
     }
 
-    /// Clients that stand still on each port. They have been noticed when this returns.
+    /// Opens a client on each port that never finishes its request. The program has noticed them when this
+    /// returns.
     async fn occupy(&self, clients: &mut Clients) {
         for port in self.ports.iter().chain([&self.admin]) {
             clients.begin(*port, UNFINISHED).await;
@@ -165,7 +167,7 @@ async fn the_public_api_leaves_a_frozen_broker() {
             clients.ask(format!(
                 "http://127.0.0.1:{port}{path}?callback_url=http://localhost/"
             ));
-            // A body is waited for as long as a shutdown may take.
+            // The API waits for a request's body for as long as a shutdown may take.
             let beginning = format!(
                 "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
             );
@@ -209,7 +211,7 @@ async fn the_acl_service_leaves_a_frozen_redis() {
     redis.thaw();
 }
 
-/// Another program has locked the database and stands still, and so does the other end of a callback.
+/// Another program holds a lock on the database and hangs, and so does the receiver of a callback.
 #[tokio::test(flavor = "multi_thread")]
 async fn standalone_leaves_a_locked_database() {
     let gate = Gate::closed();
@@ -264,7 +266,7 @@ async fn standalone() -> Program {
     program
 }
 
-/// A program that has begun to write to the database and stands still.
+/// Starts a program that begins a write to the database and then hangs.
 async fn lock(standalone: &Process) -> Process {
     let begin = "import sqlite3, sys, time\n\
                  held = sqlite3.connect(sys.argv[1])\n\

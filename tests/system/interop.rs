@@ -1,4 +1,4 @@
-//! Python's Celery calls, the Rust worker runs: every way in which Python enqueues an authorization.
+//! Python's Celery calls and the Rust worker runs: every way in which Python enqueues an authorization.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::services::{Acl, By, worker};
 
 const WAIT: Duration = Duration::from_mins(1);
 
-/// Calls through the real task of the Python twin and by name only, as a program without its code does.
+/// Calls both through the real task of the Python twin and by name only, as a program without its code does.
 const CALLS: &str = r#"
 import os, time, uuid
 from celery import Celery

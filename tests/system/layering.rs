@@ -1,4 +1,4 @@
-//! The walls between the crates and between the modules of each, and the length of their files.
+//! Boundaries between the crates and between each crate's modules, and the length of their files.
 
 mod circles;
 mod file_length;

@@ -1,4 +1,4 @@
-//! Slow and idle clients do not keep others out, even where a process may open few files.
+//! Slow and idle clients do not keep others out, even if a process may open only a few files.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use uuid::Uuid;
 
 use crate::load::TOKEN;
 
-/// As many files as the services may open. A quarter of them are for clients.
+/// The number of files that the services may open. Clients may use a quarter of them.
 const FILES: usize = 256;
 
-/// More clients than that.
+/// More clients than the number of files that the services may open.
 const CLIENTS: usize = 300;
 
-/// Clients that cost memory worth giving back.
+/// Enough clients for their memory to be worth giving back.
 const AT_ONCE: usize = 600;
 
-/// In KiB, what memory goes up and down by while nothing happens.
+/// The usual fluctuation of memory, in KiB, while nothing happens.
 const A_LITTLE: usize = 300;
 
-/// For what comes sooner or later, also on a busy machine.
+/// A generous limit for events that may be slow on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn with_few_files(program: &str, variables: &[(&str, &str)]) -> Service {
@@ -35,13 +35,13 @@ async fn with_few_files(program: &str, variables: &[(&str, &str)]) -> Service {
     Service::start(process, port).await
 }
 
-/// Clients that begin a request and never go on.
+/// Connects clients that begin a request and never finish it.
 async fn slow_clients(service: &Service, count: usize, begin: &str) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     for _ in 0..count {
         let address = ("127.0.0.1", service.port);
         let mut client = TcpStream::connect(address).await.expect("a connection");
-        // One that has been closed already takes no more.
+        // Writing fails if the connection has already been closed.
         let _closed = client.write_all(begin.as_bytes()).await;
         clients.push(client);
     }
@@ -54,7 +54,8 @@ async fn serves_others(service: &Service, path: &str) {
         let answer = http::get(&format!("{}{path}", service.url())).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    // Slow clients give way after half a second each. Were they waited for, it would be for the fifteen that headers may take.
+    // Slow clients give way after half a second each. A service that waited for them would wait the fifteen
+    // seconds that headers may take.
     assert!(
         started.elapsed() < Duration::from_secs(15),
         "{:?}",
@@ -95,9 +96,9 @@ async fn slow_headers_do_not_hold_a_service() {
     }
 }
 
-/// Each takes some KiB while its headers come, as requests do that wait for a broker that is silent. The first round also
-/// takes what the program takes once and for all, so that the second is measured with nothing in it but clients. glibc's
-/// allocator keeps nine tenths of the first and half of the second.
+/// Each client takes some KiB while its headers arrive, like a request that waits for a silent broker. The
+/// first round also includes what the program allocates once and for all, so the second round measures only
+/// the clients. glibc's allocator keeps nine tenths of the first and half of the second.
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_of_many_clients_at_once_is_given_back() {
     let port = free_port();
@@ -106,7 +107,7 @@ async fn memory_of_many_clients_at_once_is_given_back() {
     let variables = [
         ("FLASK_RUN_PORT", port_text.as_str()),
         ("BROKER_URL", &no_broker),
-        // The same on every machine, whatever the number of its cores and its policy of huge pages.
+        // These make the result independent of the machine's number of cores and its huge page policy.
         ("TOKIO_WORKER_THREADS", "2"),
         ("_RJEM_MALLOC_CONF", "thp:never"),
     ];
@@ -137,7 +138,8 @@ async fn memory_of_many_clients_at_once_is_given_back() {
     }
 }
 
-/// Waits until it has changed no more for a while; what is not used any more is given back bit by bit within ten seconds.
+/// Waits until memory has stopped changing for a while. Unused memory is given back gradually within ten
+/// seconds.
 async fn settled_memory(service: &Service) -> usize {
     const A_WHILE: Duration = Duration::from_secs(5);
     let (mut last, mut since) = (service.process.anonymous_memory(), Instant::now());

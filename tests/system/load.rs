@@ -1,4 +1,4 @@
-//! Requests at a steady rate, and the account of what became of them.
+//! Requests at a steady rate, and an account of their outcomes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,35 +15,37 @@ use crate::services::Api;
 
 pub(crate) const TOKEN: &str = "validDriverToken-0001";
 
-/// How long callbacks and records may take to come after the last request, also on a busy machine.
+/// How long callbacks and records may take after the last request, even on a busy machine.
 pub(crate) const SETTLE: Duration = Duration::from_mins(2);
 
-/// What the API answered to each request.
+/// The API's answers to the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    /// Stations whose request was answered 200.
+    /// The stations whose request was answered 200.
     pub(crate) accepted: Vec<String>,
-    /// How many were answered 503.
+    /// The number of requests answered 503.
     pub(crate) unavailable: usize,
-    /// Everything else: a status, or no answer.
+    /// All other outcomes: a status, or no answer.
     pub(crate) others: Vec<String>,
 }
 
-/// The most requests that a load sends, should its test never end it.
+/// The maximum number of requests that a load sends if its test never ends it.
 const MOST: usize = 100_000;
 
-/// Requests that may be without an answer at a time. A machine that is slower than the rate then gets fewer requests, not ever
-/// longer answers: the API refuses what the broker has not confirmed within three seconds.
+/// The maximum number of unanswered requests at a time. It reduces the rate on a slow machine instead of
+/// making answers take ever longer: the API refuses a request that the broker has not confirmed within three
+/// seconds.
 const OPEN: usize = 32;
 
-/// Requests that go out while the test does something else.
+/// Requests that are sent while the test does something else.
 pub(crate) struct Load {
     requests: JoinSet<JoinSet<(String, Option<u16>)>>,
     ended: CancellationToken,
 }
 
 impl Load {
-    /// `count` requests, one every `every`, each for a station of its own. Up to [`OPEN`] do not wait for one another's answer.
+    /// Starts sending `count` requests, one per `every`, each for its own station. Up to [`OPEN`] of them run
+    /// concurrently.
     pub(crate) fn start(api: Arc<Api>, callback: String, count: usize, every: Duration) -> Self {
         let mut requests = JoinSet::new();
         let ended = CancellationToken::new();
@@ -73,12 +75,12 @@ impl Load {
         Self { requests, ended }
     }
 
-    /// Requests until the test ends them, one every `every`.
+    /// Starts sending requests, one per `every`, until the test ends them.
     pub(crate) fn steady(api: Arc<Api>, callback: String, every: Duration) -> Self {
         Self::start(api, callback, MOST, every)
     }
 
-    /// Sends no more and waits for the last answer.
+    /// Stops sending and waits for the last answer.
     pub(crate) async fn end(self) -> Answers {
         self.ended.cancel();
         self.finished().await
@@ -100,7 +102,7 @@ impl Load {
     }
 }
 
-/// How often each station was called back and recorded.
+/// The number of callbacks and records per station.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) callbacks: HashMap<String, usize>,
@@ -108,7 +110,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Waits until each of `stations` has a callback and a record at least.
+    /// Waits until each of `stations` has at least one callback and one record.
     pub(crate) async fn of(stations: &[String], receiver: &Receiver, redis: &Redis) -> Self {
         eventually(
             "a callback and a record of each accepted request",
@@ -141,13 +143,13 @@ impl Account {
         .await
     }
 
-    /// How many callbacks came more than once.
+    /// The number of callbacks beyond the first of each station.
     pub(crate) fn duplicates(&self) -> usize {
         self.callbacks.values().map(|calls| calls - 1).sum()
     }
 }
 
-/// Time since `start`, for the figures that a test prints.
+/// The time since `start`, for the figures that a test prints.
 pub(crate) fn seconds(start: Instant) -> f64 {
     start.elapsed().as_secs_f64()
 }

@@ -1,5 +1,5 @@
-//! A log that cannot be written costs lines, never a request and never the program: each program does its whole job, and
-//! stops when it is told to, with standard error gone, full, or read by somebody who stands still.
+//! A log that cannot be written costs lines, but never a request and never the program. Each program does its
+//! whole job and stops on request, even if standard error is gone, full, or read by a process that hangs.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const WAIT: Duration = Duration::from_mins(1);
 /// How long a program may take to stop: its own limits are 10 s and 30 s.
 const STOP: Duration = Duration::from_secs(50);
 
-/// A place, and what becomes of it when the program has started.
+/// A destination of the log, and what happens to it once the program has started.
 struct Fate {
     name: &'static str,
     place: fn() -> LogPlace,
@@ -118,7 +118,7 @@ async fn the_three_services_work_without_their_log() {
         .await;
 
         places.iter().for_each(then);
-        // A lost connection is what each program logs most about.
+        // Lost connections cause the most log lines in each program.
         vhost.close_all_connections().await;
         for request in 1..=20 {
             let station = Uuid::new_v4();
@@ -182,7 +182,7 @@ async fn standalone_works_without_its_log() {
     }
 }
 
-/// A second signal ends a program at once, whatever it waits for.
+/// A second signal ends a program at once, whatever it is waiting for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_a_program_without_its_log() {
     for Fate { name, place, then } in FATES {
@@ -207,7 +207,7 @@ async fn a_second_signal_ends_a_program_without_its_log() {
     }
 }
 
-/// What was lost is counted and logged once, when somebody reads again.
+/// Lost lines are counted, and the number is logged once when someone reads again.
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_lines_are_counted() {
     let place = LogPlace::pipe();
@@ -251,7 +251,7 @@ async fn lost_lines_are_counted() {
     assert_eq!(text.matches("are lost").count(), 1, "{text}");
 }
 
-/// Standard output that nobody reads, from the start: what is said there waits for nobody either.
+/// Nobody reads standard output, right from the start. Programs do not wait for its reader either.
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_work_without_their_standard_output() {
     let vhost = Broker::shared().await.vhost("stdout").await;
@@ -287,7 +287,7 @@ async fn programs_work_without_their_standard_output() {
     }
 }
 
-/// A file that has reached its limit takes no more lines, and nothing else happens.
+/// A log file at its size limit takes no more lines, and this has no other effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_file_at_its_size_limit_ends_nothing() {
     let port = free_port();

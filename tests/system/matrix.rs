@@ -1,4 +1,4 @@
-//! All eight combinations of Python and Rust do the same: HTTP answers, callbacks, audit records.
+//! All eight combinations of Python and Rust behave the same: HTTP answers, callbacks, audit records.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,17 +13,18 @@ use uuid::Uuid;
 use crate::services::{Api, By, Cast, Stack};
 
 const WAIT: Duration = Duration::from_mins(2);
-/// `AUTHORIZATION_TIMEOUT_SEC` where the ACL service is not going to answer.
+/// `AUTHORIZATION_TIMEOUT_SEC` for cases in which the ACL service does not answer.
 const HASTY_SECONDS: u32 = 2;
-/// Combinations that are played at the same time: Python's programs take seconds to start, and then wait for each other.
+/// How many combinations run at the same time. Python's programs take seconds to start and then wait for each
+/// other.
 const SIDE_BY_SIDE: usize = 4;
 const TOKEN: &str = "validDriverToken-0001";
 const ACCEPTED: &str = "{\"message\":\"Request is being processed asynchronously. The result will be sent to the provided callback URL.\",\"status\":\"accepted\"}\n";
 
-/// What a case shall lead to.
+/// The expected outcome of a case.
 struct Expected {
     token: &'static str,
-    /// The verdict in callback and record; `None`: the request is lost, as Python loses it.
+    /// The verdict in callback and record, or `None` if the request is lost, as Python loses it.
     status: Option<&'static str>,
     /// Whether the caller is called back.
     called_back: bool,
@@ -39,7 +40,7 @@ const fn verdict(status: &'static str) -> Expected {
     }
 }
 
-/// One request of a case: a station of its own, so that its callback and record are found.
+/// One request of a case. It has its own station, by which its callback and record are found.
 struct Case {
     name: &'static str,
     station: String,
@@ -137,8 +138,8 @@ async fn play(players: Cast) {
     acl_gone(stack, players).await;
 }
 
-/// Puts the token onto the allow-list of every station that shall be allowed, a few at a time: what the ACL service
-/// does with a burst is not asked here.
+/// Puts the token onto the allow-list of every station that should be allowed, a few at a time. These tests
+/// do not cover how the ACL service handles a burst.
 async fn allow(stack: &Stack, players: Cast, cases: &[Case]) {
     let allowed = cases
         .iter()
@@ -179,7 +180,7 @@ async fn request(api: &Api, case: &Case, players: Cast) {
     );
 }
 
-/// Each case has its one callback and its one record, and they are what they shall be.
+/// Asserts that each case has exactly one callback and its record, both as expected.
 async fn check(stack: &Stack, players: Cast, cases: &[Case]) {
     let recorded = cases.iter().filter(|case| case.expected.status.is_some()).count();
     let records = eventually(format!("{players}: {recorded} audit records"), WAIT, || async {
@@ -263,9 +264,10 @@ async fn check(stack: &Stack, players: Cast, cases: &[Case]) {
     }
 }
 
-/// 200 requests at once are all accepted, called back once and recorded once.
+/// Asserts that 200 simultaneous requests are all accepted, called back once and recorded once.
 async fn burst(stack: &Stack, players: Cast) {
-    // One at a time: the ACL service waits 900 ms for Redis, however many combinations are played.
+    // Bursts run one at a time, because the ACL service waits only 900 ms for Redis, however many
+    // combinations run.
     static QUIET: Mutex<()> = Mutex::const_new(());
     let cases: Vec<Case> = (0..200)
         .map(|n| Case::new("burst", stack, &format!("/burst?n={n}"), verdict("allowed")))
@@ -276,7 +278,7 @@ async fn burst(stack: &Stack, players: Cast) {
     check(stack, players, &cases).await;
 }
 
-/// An ACL service that does not answer: `unknown` when the time is up.
+/// Checks an ACL service that does not answer: the verdict is `unknown` when the time is up.
 async fn acl_frozen(stack: &Stack, hasty_api: &Api, players: Cast) {
     let case = Case::new("ACL silent", stack, "/acl-silent", verdict("unknown"));
     stack.acl.0.process.freeze();
@@ -285,7 +287,7 @@ async fn acl_frozen(stack: &Stack, hasty_api: &Api, players: Cast) {
     stack.acl.0.process.thaw();
 }
 
-/// An ACL service that is gone: Python loses the request, ours says `unknown` (docs/MIGRATION.md).
+/// Checks an ACL service that is down: Python loses the request, ours reports `unknown` (docs/MIGRATION.md).
 async fn acl_gone(stack: Stack, players: Cast) {
     let expected = match players.worker {
         By::Rust => verdict("unknown"),

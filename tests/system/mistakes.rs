@@ -1,4 +1,4 @@
-//! What a user gets wrong is met with a clear sentence, an exit code, and no panic.
+//! A user's mistake leads to a clear sentence and an exit code, not to a panic.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const ACL: &str = env!("CARGO_BIN_EXE_test-acl-service");
 /// Environment variables of a program.
 type Variables = &'static [(&'static str, &'static str)];
 
-/// Runs to the end; the exit code and all output.
+/// Waits for the end of a program and returns its exit code and all output.
 async fn ended(process: Process) -> (Option<i32>, String) {
     let status = process.wait_exit(WAIT).await;
     let output = process.lines().join("\n");
@@ -98,8 +98,8 @@ async fn a_taken_port_is_said_in_one_sentence() {
     }
 }
 
-/// Started before its servers, each program says once what is missing, is alive, is not ready, and becomes ready
-/// by itself.
+/// If a program is started before its servers, it logs once what is missing. It is alive but not ready, and
+/// becomes ready by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_servers_are_said_once_and_waited_for() {
     let mut redis = Redis::start().await;

@@ -64,7 +64,7 @@ async fn two_workers_share_a_queue_and_answer_each_request_once() {
     let recorded: HashSet<&str> = records.iter().map(|record| record.field("station_id")).collect();
     assert_eq!((records.len(), recorded.len()), (REQUESTS, REQUESTS));
 
-    // The line comes after the record.
+    // The line is written after the record.
     let (python, rust) = eventually("a line of each run", WAIT, || async {
         let shares = (succeeded(&stack.worker), succeeded(&rust));
         if shares.0 + shares.1 >= REQUESTS {

@@ -1,4 +1,5 @@
-//! A background task that panics: the program is not ready, says which it is, and ends with a failure, or starts it anew.
+//! A background task that panics: the program is not ready and names the task. It then exits with a failure,
+//! or restarts the task.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,7 +17,7 @@ fn start(program: &str, arguments: &[&str], panic_at: &str, variables: &[(&str, 
     Process::spawn(program, arguments, variables)
 }
 
-/// Not ready, with this reason, for as long as the program lasts.
+/// Waits until the program, while it still runs, reports that it is not ready and gives this reason.
 async fn is_not_ready(process: &Process, admin: u16, part: &str) {
     let url = format!("http://127.0.0.1:{admin}/readyz");
     eventually(format!("{part} in /readyz"), WAIT, || async {
@@ -60,7 +61,7 @@ async fn acl_service() {
     fails(&process, "the watch on Redis").await;
 }
 
-/// The connection to the broker is started anew.
+/// The connection to the broker is restarted.
 #[tokio::test(flavor = "multi_thread")]
 async fn public_api() {
     let vhost = Broker::shared().await.vhost("panic").await;
@@ -98,7 +99,7 @@ async fn public_api() {
     assert_eq!(ready.status, 200, "{ready:?}");
 }
 
-/// The task that listens to signals panics over what it logs: SIGTERM ends the program all the same.
+/// The signal listener panics while logging; SIGTERM still ends the program.
 #[tokio::test(flavor = "multi_thread")]
 async fn listening_to_signals() {
     let port = free_port();
@@ -135,7 +136,8 @@ async fn worker() {
     fails(&process, "the audit log writer").await;
 }
 
-/// A run whose end cannot be noted: its message must not stay in the queue unseen. What else runs is finished first.
+/// The end of a run cannot be recorded: its message must not stay in the queue unnoticed. Other runs finish
+/// first.
 #[tokio::test(flavor = "multi_thread")]
 async fn standalone() {
     let receiver = harness::Receiver::start().await;
@@ -169,7 +171,8 @@ async fn standalone() {
     assert!(queue.stdout()[0].starts_with("2 request"), "{}", queue.tail());
 }
 
-/// The message of a panic is a line as well: nobody would learn of the panic if it waited for a reader that stands still.
+/// A panic's message is a log line as well. If it waited for a reader that hangs, nobody would learn of the
+/// panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_reader_that_stands_still() {
     let receiver = harness::Receiver::start().await;

@@ -1,4 +1,4 @@
-//! README says what the programs read from their environment.
+//! README lists the environment variables that the programs read.
 
 use service_kit::env::Variable;
 
@@ -21,7 +21,8 @@ fn the_configuration_table_equals_the_code() {
     );
 }
 
-/// One row per variable, default and meaning, by name; programs that read the same share a row.
+/// One row per variable, default and meaning, sorted by name. Programs that read the same variable share a
+/// row.
 fn rows() -> Vec<String> {
     let programs = [
         ("public-api", public_api::VARIABLES.to_vec()),

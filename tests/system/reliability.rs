@@ -1,4 +1,4 @@
-//! Nothing that was accepted is lost: kills, stops, broker restarts, closed connections.
+//! No accepted request is lost: kills, stops, broker restarts, closed connections.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::load::{Account, Load, SETTLE, seconds};
 use crate::services::{Acl, Api, By, worker};
 
-/// The Rust stack in parts, so that each can be taken away.
+/// The Rust stack in parts, each of which can be stopped.
 struct Parts {
     api: Arc<Api>,
     acl: Acl,
@@ -63,7 +63,8 @@ impl Parts {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_worker_loses_nothing() {
-    // No callback is answered before the kill, so that all 200 are in flight at once, however long that takes.
+    // No callback is answered before the kill, so that all 200 requests are in flight at once, however long
+    // that takes.
     let gate = Gate::closed();
     let behind = gate.clone();
     let rule = move |_: &_| Reply::Behind(behind.clone(), Box::new(Reply::status(200)));
@@ -139,7 +140,8 @@ async fn a_restarted_broker_loses_nothing_that_was_accepted() {
     broker.start_again().await;
     let back = Instant::now();
     let during = parts.receiver.count();
-    // Tells from a worker that must be started again; how long it takes on a machine of its own is in docs/RELIABILITY.md.
+    // This shows that the worker need not be restarted. docs/RELIABILITY.md gives the time that it takes on a
+    // dedicated machine.
     eventually("the worker to resume by itself", SETTLE, || async {
         let now = parts.receiver.count();
         if now > during + 20 {

@@ -1,5 +1,5 @@
-//! The commands of the Makefile before and around cargo: what they say, and their exit codes. They run on a copy of the
-//! scripts, in a folder with a space in its name, with set-up and cargo replaced by scripts of the test.
+//! The Makefile's commands before and around cargo: their output and exit codes. They run on a copy of the
+//! scripts, in a folder with a space in its name. The test's own scripts replace set-up and cargo.
 
 mod ci;
 mod makefile;
@@ -18,19 +18,19 @@ use tempfile::TempDir;
 
 use crate::documents::root;
 
-/// A copy of what the commands consist of, without sources.
+/// A copy of the files that make up the commands, without sources.
 struct Project {
     _place: TempDir,
     root: PathBuf,
 }
 
-/// What cargo has built it from.
+/// The target from which cargo has built a program.
 struct Target {
     kind: &'static str,
     name: &'static str,
-    /// With a test harness.
+    /// Whether it is built with a test harness.
     is_test: bool,
-    /// `cargo test` runs it unasked.
+    /// Whether `cargo test` runs it by default.
     is_usual: bool,
 }
 
@@ -45,10 +45,10 @@ impl Target {
     }
 }
 
-/// Where a test puts the list of what its cargo has built.
+/// The file in which a test puts the list of programs that its cargo has built.
 const LIST: &str = "built.json";
 
-/// How a command ended.
+/// The result of a command.
 struct Ended {
     code: Option<i32>,
     /// Standard output and error.
@@ -89,7 +89,7 @@ impl Project {
         script
     }
 
-    /// A cargo of this version that answers everything else with `body`.
+    /// Writes a cargo that reports this version and runs `body` for everything else.
     fn cargo(&self, version: &str, body: &str) -> PathBuf {
         let body = format!(
             "if [ \"$1\" = --version ]; then echo 'cargo {version} (0123456 2026-01-01)'; exit; fi\n{body}"
@@ -97,7 +97,7 @@ impl Project {
         self.script("cargo", &body)
     }
 
-    /// A program that cargo has built, as a shell script, and the line of cargo's list about it.
+    /// Writes a shell script in place of a built program, and returns the line of cargo's list about it.
     fn built(&self, target: &Target, body: &str) -> String {
         let name = target.name;
         let path = format!("target/debug/deps/{name}-0123456789abcdef");
@@ -124,7 +124,7 @@ impl Project {
         .to_string()
     }
 
-    /// What the list of cargo holds.
+    /// Writes cargo's list.
     fn list(&self, lines: &[String]) {
         fs::write(self.root.join(LIST), lines.join("\n")).expect("a list");
     }
@@ -133,7 +133,8 @@ impl Project {
         fs::read_to_string(self.root.join(path)).expect(path)
     }
 
-    /// Runs a program of the project from another folder, in a locale that does not exist and an odd time zone.
+    /// Runs a program of the project from another folder, in a locale that does not exist and an unusual time
+    /// zone.
     fn run(&self, program: &str, arguments: &[&Path], variables: &[(&str, &str)]) -> Ended {
         let mut command = Command::new(self.root.join(program));
         command
@@ -142,7 +143,7 @@ impl Project {
             .env("LC_ALL", "xx_YY.ISO-8859-15")
             .env("TZ", "Pacific/Chatham")
             .env_remove("CARGO_TARGET_DIR")
-            // Those of a run around this test are for that one.
+            // A run around this test may have set these variables for itself.
             .env_remove("TEST_BINARIES")
             .env_remove("TEST_BROKER")
             .env_remove("TEST_JOBS")

@@ -1,5 +1,5 @@
-//! No password reaches a log, an error or an answer, at any log level; driver tokens stay out of the log that is on by
-//! default.
+//! No password reaches a log, an error or an answer, at any log level. Driver tokens stay out of the default
+//! log.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const API: &str = env!("CARGO_BIN_EXE_test-public-api");
 const ACL: &str = env!("CARGO_BIN_EXE_test-acl-service");
 const STANDALONE: &str = env!("CARGO_BIN_EXE_test-standalone");
 
-/// The marked secrets of this test: each stands for one place that passwords come in by.
+/// The marked secrets of this test. Each stands for one place through which passwords enter.
 const BROKER: &str = "brokerPa55-marked";
 const WRONG: &str = "wrongPa55-marked";
 const PROXY: &str = "proxyPa55-marked";
@@ -38,10 +38,10 @@ const PASSWORDS: [&str; 8] = [
 ];
 const TOKEN: &str = "tokenMarked-0123456789-abcdef";
 
-/// The user in front of each password.
+/// The user name that precedes each password.
 const USER: &str = "me";
 
-/// How a text may look in a log: as it is, in URLs, in headers, in AMQP's login, in bytes.
+/// The forms that a secret may take in a log: as it is, in URLs, in headers, in AMQP's login, in bytes.
 fn disguises(secret: &str) -> Vec<String> {
     let bytes = |separator: &str| {
         let bytes: Vec<String> = secret.bytes().map(|byte| byte.to_string()).collect();
@@ -58,7 +58,7 @@ fn disguises(secret: &str) -> Vec<String> {
     ]
 }
 
-/// Without padding, whose place depends on what follows.
+/// Encodes whole groups of three bytes only. The rest and its padding depend on the text that follows.
 fn base64(text: &str) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::new();
@@ -89,9 +89,9 @@ fn assert_hides(what: &str, text: &str, secrets: &[&str]) {
     }
 }
 
-/// The programs of a run, and every answer that was got from them.
+/// The programs of a run, and every answer that they gave.
 struct Run {
-    /// What `RUST_LOG` is.
+    /// The value of `RUST_LOG`.
     log: Option<&'static str>,
     processes: Vec<(&'static str, Process)>,
     answers: Vec<String>,
@@ -125,7 +125,7 @@ impl Run {
         answer.status
     }
 
-    /// Ends every program and looks at all that it has written.
+    /// Ends every program and asserts that its whole output and all answers hide the secrets.
     async fn hides(self, secrets: &[&str]) -> usize {
         let mut size = 0;
         for answer in &self.answers {
@@ -150,7 +150,8 @@ fn authorize(api: &str, station: Uuid, callback: &str) -> String {
     format!("{api}/station/{station}/driver/{TOKEN}/authorize?callback_url={callback}")
 }
 
-/// All goes well: logins succeed, callbacks are signed and sent with credentials, also after a redirect.
+/// Runs the programs without failures: logins succeed, and callbacks are signed and sent with credentials,
+/// even after a redirect.
 async fn all_is_well(run: &mut Run) {
     let broker = Broker::shared().await;
     let vhost = broker.vhost("secrets").await;
@@ -166,7 +167,7 @@ async fn all_is_well(run: &mut Run) {
     let target = Receiver::start().await;
     let onward = format!("http://{USER}:{REDIRECT}@127.0.0.1:{}/", target.port());
     let redirecting = Receiver::start_with(move |_| Reply::redirect(307, &onward)).await;
-    // It answers what a proxy would pass on, to the ACL client and to callbacks.
+    // This stands in for a proxy and gives the answers to the ACL client and to callbacks itself.
     let proxy = Receiver::start_with(|_| Reply::json(&json!({"allowed": true}))).await;
     let proxy_url = format!("http://{USER}:{PROXY}@127.0.0.1:{}", proxy.port());
 
@@ -208,7 +209,7 @@ async fn all_is_well(run: &mut Run) {
     target.wait_for_station(&second.to_string(), SETTLE).await;
     run.ask("GET", &format!("http://{admin_address}/readyz")).await;
 
-    // Through a proxy that wants a login. The other worker would take the message as well.
+    // The next worker uses a proxy that needs a login. The first worker would also take the message.
     let (_, direct) = run.processes.last().expect("the worker");
     direct.signal(Signal::TERM);
     direct.wait_exit(WAIT).await;
@@ -225,7 +226,7 @@ async fn all_is_well(run: &mut Run) {
     assert!(call.header("proxy-authorization").is_some());
 }
 
-/// Nothing goes well: wrong passwords, closed ports, servers that are not there.
+/// Runs the programs with wrong passwords, closed ports and missing servers.
 async fn all_is_wrong(run: &mut Run) {
     let vhost = Broker::shared().await.vhost("secrets-wrong").await;
     let closed = free_port();
@@ -265,7 +266,7 @@ async fn all_is_wrong(run: &mut Run) {
     let acl = format!("{acl}/station/{}/driver/{TOKEN}/acl", Uuid::new_v4());
     assert_eq!(run.ask("GET", &acl).await, 503);
 
-    // A worker whose ACL service, audit log, proxy and callback are all away.
+    // The ACL service, audit log, proxy and callback receiver of this worker are all down.
     let api = run
         .serve(API, free_port(), &[("BROKER_URL", &vhost.amqp_url())])
         .await;
@@ -297,7 +298,8 @@ async fn all_is_wrong(run: &mut Run) {
     }
 }
 
-/// Variables that cannot be read, each with a password in it. Returns when every program has said something about it.
+/// Runs the programs with invalid variables, each containing a password. Returns when every program has
+/// logged something.
 async fn all_is_mistaken(run: &mut Run) {
     let first = run.processes.len();
     let amqp = format!("amqp://{USER}:{BROKER}@h:99999/");
@@ -341,7 +343,7 @@ async fn all_is_mistaken(run: &mut Run) {
     }
 }
 
-/// Runs all of it; what it has looked at.
+/// Runs all cases and returns a summary of what was scanned.
 async fn everything(log: Option<&'static str>, secrets: &[&str]) -> String {
     let mut run = Run {
         log,
@@ -369,7 +371,7 @@ async fn no_password_is_in_the_log_of_everything() {
     println!("no secret: {}", everything(Some("trace"), &PASSWORDS).await);
 }
 
-/// The scan sees what it looks for.
+/// The scan finds the secrets in their disguises.
 #[test]
 fn disguises_are_seen_through() {
     for shown in [

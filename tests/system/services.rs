@@ -1,25 +1,26 @@
-//! The three services, each as its Rust or its Python self, with the same environment.
+//! The three services, each in its Rust or its Python implementation, with the same environment.
 
 use std::fmt;
 use std::time::Duration;
 
 use harness::{Process, Receiver, Redis, Service, Vhost, free_port, http, python};
 
-/// Longest wait for a service to come up, also on a busy machine. Python's Celery takes two seconds on an idle one.
+/// The maximum wait for a service to start, even on a busy machine. Python's Celery takes two seconds on an
+/// idle one.
 pub(crate) const START: Duration = Duration::from_mins(3);
 
-/// `CALLBACK_TIMEOUT_SEC` of every worker: long enough that no callback status hangs on how busy the machine is, and that a
-/// callback which a test keeps back stays where it is.
+/// `CALLBACK_TIMEOUT_SEC` of every worker. It is long enough that no callback status depends on the load of
+/// the machine, and that a callback held back by a test stays pending.
 pub(crate) const PATIENT_CALLBACKS: (&str, &str) = ("CALLBACK_TIMEOUT_SEC", "120");
 
-/// Who implements a service.
+/// The implementation of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Python,
     Rust,
 }
 
-/// Who implements which of the three.
+/// The implementation of each of the three services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cast {
     pub(crate) api: By,
@@ -59,7 +60,7 @@ impl fmt::Display for Cast {
 pub(crate) struct Api(pub(crate) Service);
 
 impl Api {
-    /// Starts one; `timeout` is `AUTHORIZATION_TIMEOUT_SEC`.
+    /// Starts an API with `timeout` as `AUTHORIZATION_TIMEOUT_SEC`.
     pub(crate) async fn start(by: By, broker_url: &str, timeout: u32) -> Self {
         let port = free_port();
         let timeout = timeout.to_string();
@@ -84,7 +85,7 @@ impl Api {
         format!("{}/station/{station}/driver/{token}/authorize", self.0.url())
     }
 
-    /// Asks for an authorization; `None` when there was no HTTP answer.
+    /// Requests an authorization. Returns `None` if there was no HTTP answer.
     pub(crate) async fn authorize(
         &self,
         station: &str,
@@ -173,7 +174,8 @@ pub(crate) struct Stack {
     pub(crate) vhost: Vhost,
 }
 
-/// `AUTHORIZATION_TIMEOUT_SEC` of a stack's API: long enough that no verdict hangs on how busy the machine is.
+/// `AUTHORIZATION_TIMEOUT_SEC` of a stack's API. It is long enough that no verdict depends on the load of the
+/// machine.
 const PATIENT_SECONDS: u32 = 60;
 
 impl Stack {

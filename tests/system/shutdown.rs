@@ -1,5 +1,5 @@
-//! The worker stops as Celery's does: signals, printed lines, exit codes and what returns to the queue, against
-//! golden/behaviour-shutdown.json (contract E.7).
+//! The worker stops as Celery's does. Signals, printed lines, exit codes and the messages returned to the
+//! queue are compared with golden/behaviour-shutdown.json (contract E.7).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +15,8 @@ use crate::services::{Acl, Api, By, PATIENT_CALLBACKS, START, rust};
 const WAIT: Duration = Duration::from_mins(1);
 const TOKEN: &str = "validDriverToken-0001";
 
-/// Recorded cases that are played: the signals, and whether an authorization runs meanwhile. Late acks are ours by
-/// default, so of the busy cases those with late acks are played, and the ones whose tasks end by themselves.
+/// The recorded cases that are played: the signals, and whether an authorization is running. Our default is
+/// late acks, so the busy cases are those with late acks and those whose tasks end by themselves.
 const PLAYED: [(&str, &[Signal], bool); 8] = [
     ("term-idle", &[Signal::TERM], false),
     ("term-term", &[Signal::TERM, Signal::TERM], true),
@@ -68,7 +68,7 @@ async fn play(name: &str, signals: &[Signal], busy: bool, case: &Value) {
         )
         .await;
     }
-    // A cold shutdown leaves the running message to others; a warm one finishes it.
+    // A cold shutdown leaves the running message to others; a warm one finishes its task.
     let cold = signals.len() > 1 && signals[1] != Signal::TERM || signals[0] == Signal::QUIT;
     if !cold {
         gate.open();
@@ -101,7 +101,8 @@ async fn play(name: &str, signals: &[Signal], busy: bool, case: &Value) {
     );
 }
 
-/// `REMAP_SIGTERM=SIGQUIT` makes SIGTERM cold; not among the services' variables, so played apart.
+/// `REMAP_SIGTERM=SIGQUIT` makes SIGTERM cold. It is not one of the services' variables, so it is tested
+/// separately.
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_can_be_remapped() {
     let vhost = Broker::shared().await.vhost("signals").await;
@@ -121,7 +122,7 @@ async fn sigterm_can_be_remapped() {
     assert_eq!(printed(&worker.stdout()), expected);
 }
 
-/// A worker without a banner, so that only the answers to signals stand on its standard output.
+/// Starts a worker without a banner, so that its standard output contains only the answers to signals.
 async fn quiet_worker(vhost: &Vhost, acl: &Acl, redis: &Redis) -> Process {
     let (broker, acl, redis_port) = (vhost.amqp_url(), acl.0.url(), redis.port().to_string());
     let variables = [
@@ -148,7 +149,7 @@ fn recorded() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Celery frames its lines with empty ones.
+/// Drops the empty lines with which Celery frames its output.
 fn printed(lines: &[String]) -> Vec<String> {
     lines.iter().filter(|line| !line.is_empty()).cloned().collect()
 }

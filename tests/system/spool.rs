@@ -1,4 +1,5 @@
-//! The spool of a real worker: during an outage of the audit log messages are acked, and what it holds outlives kill -9.
+//! The spool of a real worker: messages are acked during an outage of the audit log, and the spool's records
+//! survive kill -9.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::services::{Acl, Api, By, START, rust};
 
 const WORKER: &str = env!("CARGO_BIN_EXE_test-worker");
 
-/// All that a worker with a spool works with; who asks is dropped before who is asked.
+/// Everything that a worker with a spool needs. Clients are dropped before their servers.
 struct Rig {
     api: Arc<Api>,
     acl: Acl,
@@ -20,7 +21,7 @@ struct Rig {
     log: Redis,
     _allow_list: Redis,
     vhost: Vhost,
-    /// Where the spool is.
+    /// The directory of the spool.
     directory: TempDir,
 }
 
@@ -43,7 +44,7 @@ impl Rig {
         self.worker_by(WORKER, &[]).await
     }
 
-    /// One whose files cannot grow, as on a full disk, until [`give_room`].
+    /// Starts a worker whose files cannot grow, as on a full disk, until [`give_room`].
     async fn worker_without_room(&self) -> Process {
         let script = "trap '' XFSZ; ulimit -S -f 1; exec \"$0\" \"$@\"";
         self.worker_by("/bin/sh", &["-c", script, WORKER]).await
@@ -78,7 +79,7 @@ impl Rig {
         process
     }
 
-    /// So many requests, all accepted, called back and acked.
+    /// Sends `count` requests and checks that all of them are accepted, called back and acked.
     async fn requests(&self, count: usize, every: Duration) -> Answers {
         let load = Load::start(Arc::clone(&self.api), self.receiver.url("/spool"), count, every);
         let answers = load.finished().await;
@@ -95,7 +96,7 @@ impl Rig {
         answers
     }
 
-    /// Every accepted request has one record and one callback.
+    /// Asserts that every accepted request has one record and one callback.
     async fn has_each_once(&self, answers: &Answers) {
         let account = Account::of(&answers.accepted, &self.receiver, &self.log).await;
         assert_eq!(account.duplicates(), 0);
@@ -124,7 +125,7 @@ async fn a_worker_killed_during_an_outage_of_the_log_leaves_its_records_to_the_n
     println!("log down, kill -9: 200 accepted, 0 lost, 0 twice");
 }
 
-/// Two workers keep their records in one file; one is killed during the outage, the other while it replays.
+/// Two workers keep their records in one file. One is killed during the outage, the other during its replay.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_in_the_replay_of_a_shared_spool_loses_nothing() {
     const COUNT: usize = 1500;
@@ -133,7 +134,7 @@ async fn a_kill_in_the_replay_of_a_shared_spool_loses_nothing() {
     let second = rig.worker().await;
     rig.log.kill();
     let answers = rig.requests(COUNT, Duration::from_millis(3)).await;
-    // Not where records go: one may have found the file busy at that moment.
+    // Do not wait for the line about the spool: a worker may have found the file busy at that moment.
     for worker in [&first, &second] {
         let away = "cannot write to the audit log in Redis";
         worker.wait_for_line(away, SETTLE).await;
@@ -162,7 +163,8 @@ fn give_room(process: &Process) {
     assert!(prlimit.status().expect("prlimit, of util-linux").success());
 }
 
-/// Records wait in a spool that cannot even be read for want of room: new ones go to the audit log, those when there is.
+/// Records wait in a spool that cannot even be read for lack of room. New records go to the audit log; those
+/// in the spool follow when there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_starts_without_room_for_its_spool() {
     let mut rig = Rig::start("spool-without-room").await;
@@ -188,7 +190,7 @@ async fn a_worker_starts_without_room_for_its_spool() {
     rig.has_each_once(&waiting).await;
 }
 
-/// What was asked for must be possible; what is there by default only warns (ADR 39).
+/// A spool that was configured explicitly must be usable; the default one only causes a warning (ADR 39).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spool_that_cannot_be_written_is_said_at_the_start() {
     let directory = tempfile::tempdir().unwrap();

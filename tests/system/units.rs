@@ -1,4 +1,4 @@
-//! The unit files in systemd/ agree with the programs: variables, exit codes, the time a stop takes.
+//! The unit files in systemd/ agree with the programs in variables, exit codes and stop times.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use service_kit::shutdown::DRAIN_LIMIT;
 
 use crate::documents::read;
 
-/// Program, what it reads, how long it may take to stop, and where its unit keeps data.
+/// Each program with its variables, its maximum stop time, and the variable for the data that its unit keeps.
 fn programs() -> [(&'static str, Vec<Variable>, Duration, Option<&'static str>); 4] {
     let drain = WorkerConfig::new(BrokerUrl::default(), "w@h").drain_timeout;
     [

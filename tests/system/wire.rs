@@ -1,5 +1,5 @@
-//! What our services put on the wire, as it stands there. The recorded behaviour is compared elsewhere, row by row; this shows
-//! every change of what others receive.
+//! Snapshots of everything that our services send. Other tests compare the recorded behaviour row by row;
+//! these show every change in what others receive.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The program `acl-service`, built in this package so that its tests always run today's code.
+//! The program `acl-service`, built in this package so that its tests always run the current code.
 
 use std::process::ExitCode;
 

@@ -1,23 +1,24 @@
-//! No module of a crate imports another in a circle.
+//! The modules of a crate do not import one another in a circle.
 //!
-//! A file uses another if its code names an item that is defined there: in a `use`, or by a path. Re-exports are looked
-//! through, so a path leads to the file that defines the item, and a file that only declares modules and re-exports their
-//! items uses none of them: it is a facade, which its modules may be reached through. A parent that names its child in its
-//! own code uses it like any other file, so the child may then not use what the parent defines. Tests are left out. What a
-//! method call leads to cannot be seen without types; whoever calls a method has mostly named its type.
+//! A file uses another if its code names an item that is defined there, in a `use` or by a path. Re-exports
+//! are followed, so a path leads to the file that defines the item. A file that only declares modules and
+//! re-exports their items uses none of them: it is a facade through which its modules may be reached. A
+//! parent that names its child in its own code uses it like any other file, so the child may not use anything
+//! that the parent defines. Tests are excluded. The target of a method call is unknown without types, but
+//! code that calls a method has usually named its type.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::Modules;
 use super::workspace::{roots, sources};
 
-/// The circles that stay, and why.
+/// The circles that may stay, each with its reason.
 const ALLOWED: &[(&[&str], &str)] = &[(
     &["celery-protocol/src/dict.rs", "celery-protocol/src/value.rs"],
     "a value may be a dict, whose values are values: one recursive type in two files",
 )];
 
-/// For each file the files that it uses, each with a path that leads there.
+/// For each file, the files that it uses, each with a path that leads there.
 type Uses = BTreeMap<String, BTreeMap<String, String>>;
 
 #[test]
@@ -40,7 +41,7 @@ fn modules_import_one_another_in_one_direction() {
     assert!(unseen.is_empty(), "circles that are gone: {unseen:?}");
 }
 
-/// Which file uses which.
+/// Collects for each file the files that it uses.
 fn uses(modules: &Modules) -> Uses {
     let mut uses = Uses::new();
     for (path, module) in modules.iter() {
@@ -56,7 +57,7 @@ fn uses(modules: &Modules) -> Uses {
             let Some(place) = modules.resolve(path, &import.path, Some(import)) else {
                 continue;
             };
-            // Of a module that is imported, only what the code takes from it counts.
+            // If a module is imported, only the items that the code takes from it count.
             if !is_only_handed_on && (place.is_item || import.name == "*") {
                 add(&place.module, &import.path);
             }
@@ -72,7 +73,7 @@ fn uses(modules: &Modules) -> Uses {
     uses
 }
 
-/// The sets of files that lead to one another.
+/// The sets of files that can all reach one another.
 fn circles(uses: &Uses) -> Vec<Vec<String>> {
     let reached: BTreeMap<&String, BTreeSet<&String>> =
         uses.keys().map(|file| (file, reached_from(file, uses))).collect();
@@ -104,7 +105,7 @@ fn reached_from<'u>(file: &String, uses: &'u Uses) -> BTreeSet<&'u String> {
     reached
 }
 
-/// The files of a circle, each with those of the circle that it uses.
+/// Lists the files of a circle, each with the files of the circle that it uses.
 fn shown(circle: &[String], uses: &Uses) -> String {
     let mut lines = Vec::new();
     for file in circle {
@@ -123,7 +124,7 @@ type Files = &'static [(&'static str, &'static str)];
 /// The files of each circle.
 type Circles = &'static [&'static [&'static str]];
 
-/// The circles of planted sources.
+/// The circles in planted sources.
 fn circles_of(files: &[(&str, &str)]) -> Vec<Vec<String>> {
     let sources = files
         .iter()

@@ -1,11 +1,11 @@
-//! Short files: one that is long has a second noun in it, or a reason.
+//! Files stay short. A long file has a second subject in it, or a reason.
 
 use super::workspace::{roots, sources};
 
-/// How many lines a file may have without a reason.
+/// The maximum number of lines in a file without a reason.
 const LIMIT: usize = 300;
 
-/// Begins the reason, among the first lines of a file.
+/// The start of the reason, in the first lines of a file.
 const REASON: &str = "//! Over 300 lines: ";
 
 #[test]
@@ -33,7 +33,7 @@ fn folder(root: &str) -> String {
     format!("{package}/src")
 }
 
-/// Whether the text at the beginning of a file does.
+/// Whether the text gives a reason at the beginning of the file.
 fn gives_a_reason(text: &str) -> bool {
     let mut head = text.lines().take_while(|line| line.starts_with("//!"));
     head.any(|line| {

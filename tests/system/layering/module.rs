@@ -1,19 +1,19 @@
-//! What the modules of a crate import and name, read from their sources.
+//! The imports and names in the modules of a crate, read from their sources.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::tokens::{is_word, tokens};
 
-/// What is written in a module, without tests.
+/// The code of a module, without tests.
 #[derive(Default)]
 pub(super) struct Module {
-    /// The file that it is written in.
+    /// The file that contains it.
     pub(super) file: String,
     pub(super) imports: Vec<Import>,
-    /// Paths of two segments or more in its code.
+    /// The paths in its code that have two segments or more.
     pub(super) paths: Vec<Vec<String>>,
-    /// Words in its code that are not within a path, and the first ones of paths.
+    /// The words in its code that are not part of a path, and the first segments of paths.
     pub(super) words: BTreeSet<String>,
     /// The names of the modules that it declares.
     pub(super) children: BTreeSet<String>,
@@ -21,17 +21,17 @@ pub(super) struct Module {
     pub(super) items: BTreeSet<String>,
 }
 
-/// One name of a `use`.
+/// One name that a `use` imports.
 #[derive(Debug, PartialEq)]
 pub(super) struct Import {
     pub(super) path: Vec<String>,
-    /// What it is called here; `*`: everything in there.
+    /// The name in this module, or `*` for everything.
     pub(super) name: String,
     pub(super) is_public: bool,
 }
 
 impl Module {
-    /// The import of this name, other than `except`.
+    /// The import with this name, other than `except`.
     pub(super) fn import(&self, name: &str, except: Option<&Import>) -> Option<&Import> {
         self.imports
             .iter()
@@ -40,13 +40,13 @@ impl Module {
 }
 
 impl Import {
-    /// Whether it is this very one.
+    /// Whether both are the same value in memory.
     pub(super) fn is(&self, other: Option<&Import>) -> bool {
         other.is_some_and(|other| std::ptr::eq(self, other))
     }
 }
 
-/// The modules of a crate without its tests, by their paths; the crate itself has the empty path.
+/// Reads the modules of a crate without its tests, by their paths. The crate itself has the empty path.
 pub(super) fn read(sources: &BTreeMap<String, String>, root: &str) -> BTreeMap<Vec<String>, Module> {
     let (folder, _) = root.rsplit_once('/').unwrap();
     let site = Site {
@@ -67,11 +67,11 @@ struct Reader<'s> {
     modules: BTreeMap<Vec<String>, Module>,
 }
 
-/// Where a module is declared.
+/// The place where a module is declared.
 #[derive(Clone)]
 struct Site {
     file: String,
-    /// Where the files of its children are.
+    /// The folder that contains the files of its children.
     folder: String,
     module: Vec<String>,
 }
@@ -163,7 +163,7 @@ impl Reader<'_> {
     }
 }
 
-/// Notes the word or the path that begins with it, and returns what follows.
+/// Notes the word, or the path that begins with it, and returns the remaining tokens.
 fn path<'t, 's>(first: &'s str, mut rest: &'t [&'s str], module: &mut Module) -> &'t [&'s str] {
     let mut path = vec![first.to_owned()];
     while let ["::", name, after @ ..] = rest
@@ -179,7 +179,7 @@ fn path<'t, 's>(first: &'s str, mut rest: &'t [&'s str], module: &mut Module) ->
     rest
 }
 
-/// The names of a `use`, after the paths that lead there.
+/// Collects the names of a `use`, each with its path.
 fn import(tree: &[&str], before: &[String], is_public: bool, found: &mut Vec<Import>) {
     for part in parts(tree) {
         let mut path = before.to_vec();
@@ -188,7 +188,7 @@ fn import(tree: &[&str], before: &[String], is_public: bool, found: &mut Vec<Imp
         let mut is_group = false;
         while let [first, after @ ..] = rest {
             match *first {
-                // A path of another crate, whatever modules are called here.
+                // This is a path of another crate, even if a module here has the same name.
                 "::" if path.is_empty() => path.push("::".to_owned()),
                 "::" => {}
                 "{" => {
@@ -220,7 +220,7 @@ fn import(tree: &[&str], before: &[String], is_public: bool, found: &mut Vec<Imp
     }
 }
 
-/// Splits at the commas that are not within brackets.
+/// Splits at the commas that are not inside brackets.
 fn parts<'t, 's>(tokens: &'t [&'s str]) -> Vec<&'t [&'s str]> {
     let mut depth = 0;
     let at_commas = tokens.split(move |token| {
@@ -234,7 +234,7 @@ fn parts<'t, 's>(tokens: &'t [&'s str]) -> Vec<&'t [&'s str]> {
     at_commas.collect()
 }
 
-/// What is in the brackets at the beginning, and what follows them.
+/// The contents of the brackets at the beginning, and the remaining tokens.
 fn group<'t, 's>(tokens: &'t [&'s str]) -> (&'t [&'s str], &'t [&'s str]) {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -253,7 +253,7 @@ fn group<'t, 's>(tokens: &'t [&'s str]) -> (&'t [&'s str], &'t [&'s str]) {
     );
 }
 
-/// What follows the item at the beginning, which ends with a semicolon or a block.
+/// The tokens after the item at the beginning, which ends with a semicolon or a block.
 fn after_item<'t, 's>(mut tokens: &'t [&'s str]) -> &'t [&'s str] {
     while let [first, rest @ ..] = tokens {
         match *first {
@@ -266,7 +266,7 @@ fn after_item<'t, 's>(mut tokens: &'t [&'s str]) -> &'t [&'s str] {
     tokens
 }
 
-/// `cfg(test)`, also with other conditions that must hold besides.
+/// Whether the attribute is `cfg(test)`, possibly combined with further conditions.
 fn is_for_tests(attribute: &[&str]) -> bool {
     attribute.first() == Some(&"cfg")
         && attribute.contains(&"test")

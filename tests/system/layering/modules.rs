@@ -1,16 +1,16 @@
-//! What a path in a module of a crate leads to.
+//! Resolution of the paths in a crate's modules.
 
 use std::collections::BTreeMap;
 
 use super::module::{self, Import, Module};
 
-/// Re-exports of re-exports that are followed: more are a circle of their own.
+/// How many re-exports are followed in a row. A longer chain is a circle of its own.
 const RE_EXPORTS: usize = 16;
 
-/// The modules of a crate without its tests, by their paths; the crate itself is the empty path.
+/// The modules of a crate without its tests, by their paths. The crate itself has the empty path.
 pub(super) struct Modules(BTreeMap<Vec<String>, Module>);
 
-/// What a path leads to: a module of the crate, or an item in one.
+/// The target of a path: a module of the crate, or an item in one.
 #[derive(Debug, PartialEq)]
 pub(super) struct Place {
     pub(super) module: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct Place {
 }
 
 impl Modules {
-    /// Reads a crate from its root file on. Every file that it declares must be among `sources`.
+    /// Reads a crate, starting at its root file. Every file that it declares must be among `sources`.
     pub(super) fn read(sources: &BTreeMap<String, String>, root: &str) -> Self {
         Self(module::read(sources, root))
     }
@@ -31,8 +31,8 @@ impl Modules {
         &self.0[module].file
     }
 
-    /// What a path leads to, through every re-export on the way; nothing for another crate's. `import` is the one that the
-    /// path stands in, which does not import itself.
+    /// Resolves a path through every re-export on the way. Returns `None` for a path of another crate.
+    /// `import` is the import that contains the path; it does not import itself.
     pub(super) fn resolve(&self, from: &[String], path: &[String], import: Option<&Import>) -> Option<Place> {
         self.resolve_within(from, path, import, RE_EXPORTS)
     }

@@ -1,6 +1,6 @@
 //! Rust source as words and signs, without comments and literals.
 
-/// Words, `::` and single signs.
+/// Splits source into words, `::` and single signs.
 pub(super) fn tokens(source: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = source;
@@ -46,7 +46,7 @@ fn skipped(source: &str) -> Option<usize> {
     literal(source)
 }
 
-/// Block comments nest.
+/// The length of a block comment. Block comments nest.
 fn block_comment(source: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while let Some(rest) = source.get(at..).filter(|rest| !rest.is_empty()) {
@@ -64,7 +64,7 @@ fn block_comment(source: &str) -> usize {
     at
 }
 
-/// A text, of bytes or raw or neither, or a character; a lifetime is none.
+/// The length of a literal: a string, a byte string or a character, raw or not. A lifetime is not a literal.
 fn literal(source: &str) -> Option<usize> {
     let prefix = source.find(|c| !matches!(c, 'b' | 'c' | 'r'))?;
     let (letters, quoted) = source.split_at(prefix);
@@ -90,7 +90,7 @@ fn literal(source: &str) -> Option<usize> {
     is_closed.then_some(prefix + 1 + character + 1)
 }
 
-/// How much there is up to the closing quote, which is included.
+/// The length up to and including the closing quote.
 fn up_to_closing(inside: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in inside.char_indices() {

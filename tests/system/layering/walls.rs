@@ -1,11 +1,11 @@
-//! The walls between the crates (docs/adr/0034-walls-and-ports.md, 0037-redis-result-backend.md): who may use whom,
-//! and where lapin and redis are.
+//! The boundaries between the crates (docs/adr/0034-walls-and-ports.md, 0037-redis-result-backend.md): which
+//! crate may use which, and where lapin and redis may be used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::{Dependency, cargo, dependencies, lines_of};
 
-/// What each crate of the workspace may depend on among the others. Services never name one another.
+/// The crates of the workspace that each crate may depend on. Services never name one another.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("explain", &[]),
     ("callback-client", &["explain"]),
@@ -61,10 +61,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What needs OpenSSL's headers to build; `make run` must do without.
+/// Crates that need OpenSSL's headers to build. `make run` must not need them.
 const OPENSSL: &[&str] = &["elasticsearch", "native-tls", "openssl", "openssl-sys"];
 
-/// What a program with servers needs and standalone does not; `make run` would build it for minutes.
+/// Crates that a program with servers needs and standalone does not. They would add minutes to the build of
+/// `make run`.
 const SERVERS: &[&str] = &[
     "brotli",
     "bzip2",
@@ -75,7 +76,7 @@ const SERVERS: &[&str] = &[
     "zstd",
 ];
 
-/// What every crate may use in its tests besides.
+/// Additional crates that every crate may use in its tests.
 const MAY_USE_IN_TESTS: &[&str] = &["harness"];
 
 /// Libraries that only these crates may depend on.
@@ -86,7 +87,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["standalone", "worker"]),
 ];
 
-/// The only sources that may name redis: a file, or the beginning of its path.
+/// The only sources that may name redis: files, or prefixes of their paths.
 const REDIS_SOURCES: &[&str] = &[
     "acl-service/src/redis_allow_list.rs",
     "celery-runtime/src/result_backend/redis_",
@@ -102,7 +103,7 @@ const SHARED: &[&str] = &[
     "service-kit/src",
 ];
 
-/// What no shared crate knows of.
+/// Words that must not occur in any shared crate.
 const DOMAIN_WORDS: &[&str] = &["station", "driver", "charging", "allowlist", "allow_list"];
 
 #[test]
@@ -297,7 +298,8 @@ fn out_of_place(dependencies: &[Dependency]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether a line of code starts a path at this crate, rather than at a module of the same name.
+/// Whether a line of code contains a path that starts at this crate, rather than at a module of the same
+/// name.
 fn names_crate(line: &str, name: &str) -> bool {
     let code = line.trim_start();
     !code.starts_with("//")

@@ -1,4 +1,4 @@
-//! The workspace as cargo and the file system show it.
+//! The workspace as reported by cargo and the file system.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::collections::BTreeMap;
@@ -52,8 +52,8 @@ pub(super) fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Every line of the sources in a directory, with its file's path from the root. Tests are left out: those at the end of a
-/// file, and those in a file or a folder named so.
+/// Every line of the sources in a directory, with its file's path from the root. Tests are excluded, both
+/// those at the end of a file and those in a file or folder named `tests`.
 pub(super) fn lines_of(directory: &str) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     for (path, text) in sources(directory) {
@@ -81,7 +81,7 @@ pub(super) fn sources(directory: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// The root file of each library and program in a `src`, of every package.
+/// The root file of every library and program in the `src` folder of every package.
 pub(super) fn roots() -> Vec<String> {
     let metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--format-version", "1", "--no-deps"])).unwrap();

@@ -1,4 +1,4 @@
-//! .ci/run: a part that fails does not hide the others, and the lints run beside the tests.
+//! .ci/run: a failing part does not hide the others, and the lints run beside the tests.
 
 use super::{Ended, Project};
 
@@ -11,7 +11,7 @@ const PARTS: [&str; 6] = [
     "test-compose PROGRAMS=debug",
 ];
 
-/// Runs it with a `make` that does this.
+/// Runs .ci/run with this script as `make`.
 fn run(make: &str) -> Ended {
     let project = Project::new();
     project.script("make", make);
@@ -19,7 +19,7 @@ fn run(make: &str) -> Ended {
     project.run(".ci/run", &[], &[("PATH", &path)])
 }
 
-/// The outcome of each part, as it stands at the end.
+/// Asserts the outcome of each part in the final summary.
 fn assert_outcomes(ended: &Ended, outcome: impl Fn(&str) -> &'static str) {
     let (_, parts) = ended.output.split_once("Parts of .ci/run\n").expect("a summary");
     let lines: Vec<&str> = parts.lines().filter(|line| line.contains(" make ")).collect();
@@ -55,7 +55,7 @@ fn it_passes_when_every_part_does_and_each_prints_in_one_piece() {
     for part in PARTS {
         let (_, rest) = ended.output.split_once(&format!("one: {part}\n")).expect(part);
         let list = rest.lines().next().expect("a second line");
-        // What comes after the build takes what was built.
+        // The parts after the build use its output.
         let built = list.ends_with("/target/test-binaries.json");
         assert!(
             list.starts_with("two: ") && built == (part != "test-binaries"),
@@ -74,7 +74,7 @@ fn without_a_build_the_parts_build_by_themselves() {
     });
 }
 
-/// A set-up that fails is for the part to report that needs it.
+/// A failing set-up is not a failure by itself. The part that needs it reports it.
 #[test]
 fn a_set_up_that_fails_is_no_failure() {
     let ended = run("[ \"$1\" != setup-all ]");
@@ -82,7 +82,7 @@ fn a_set_up_that_fails_is_no_failure() {
     assert_outcomes(&ended, |_| "ok");
 }
 
-/// The last of the tests ends once the lints have begun, and these once the tests have.
+/// `make test` ends only once `make lint` has begun, and vice versa.
 #[test]
 fn tests_and_lints_run_side_by_side() {
     let ended = run(

@@ -1,16 +1,16 @@
-//! `make help`, and what `make run` says before it builds.
+//! `make help`, and the messages of `make run` before it builds.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::{Ended, Project, ended};
 
-/// Not for users: what the others are made of.
+/// Targets that are not for users but are used by the others.
 const PARTS: [&str; 2] = ["toolchain", "released"];
 
 fn make(project: &Project, arguments: &[&str]) -> Ended {
     let mut command = Command::new("make");
-    // Those of a make around this test are for that one.
+    // A make around this test may have set these variables for itself.
     for variable in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_TARGET_DIR"] {
         command.env_remove(variable);
     }
@@ -92,7 +92,7 @@ fn dist_holds_the_four_programs_and_a_worker_of_these_features() {
         }
         project.read("dist/worker")
     };
-    // The last call of cargo is the worker's.
+    // The last call of cargo builds the worker.
     let alone = "build --locked --profile dist -p worker --bin worker --no-default-features --features ";
     assert_eq!(made(&[]), format!("{alone}default\n"));
     assert_eq!(made(&["WORKER_FEATURES=servers"]), format!("{alone}servers\n"));

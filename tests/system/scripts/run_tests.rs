@@ -1,4 +1,4 @@
-//! scripts/run-tests: test binaries side by side, their output as cargo would print it.
+//! scripts/run-tests: runs test binaries side by side and prints their output as cargo would.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ const SCRIPT: &str = "scripts/run-tests";
 const PASSING: &str = "echo 'running 1 test'
 echo 'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s'";
 
-/// Runs all of these, with a cargo for which the documentation's tests end as `documentation` says.
+/// Runs all of these binaries, with a cargo that runs `documentation` in place of the documentation tests.
 fn run(project: &Project, binaries: &[String], documentation: &str, variables: &[(&str, &str)]) -> Ended {
     project.list(binaries);
     let cargo = project.cargo("99.0.0", documentation);
@@ -167,7 +167,8 @@ fn a_broker_that_does_not_start_fails_the_run() {
     );
 }
 
-/// Each has a file of its own for the snapshots it asserts; scripts/check-snapshots reads one.
+/// Each binary has its own file for the snapshots that it asserts; scripts/check-snapshots reads one combined
+/// file.
 #[test]
 fn snapshots_of_all_binaries_are_noted() {
     let project = Project::new();

@@ -1,4 +1,4 @@
-//! scripts/test-summary, on what cargo has printed (tests/golden/make-test).
+//! scripts/test-summary, run on recorded output of cargo (tests/golden/make-test).
 
 use std::fs;
 use std::path::Path;

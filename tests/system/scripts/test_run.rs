@@ -1,11 +1,11 @@
-//! scripts/test: the exit code of `make test`, and what is left of a run.
+//! scripts/test: the exit code of `make test`, and the files that a run leaves.
 
 use super::{LIST, Project, Target};
 
 const SCRIPT: &str = "scripts/test";
 
-/// A cargo that builds one test binary and one without tests: `build` is what it does besides, `tests` what the first one
-/// prints and does.
+/// Writes a cargo that builds one test binary and one without tests. It also runs `build` when it builds; the
+/// first binary runs `tests`.
 fn cargo(project: &Project, build: &str, tests: &str) -> std::path::PathBuf {
     let lib = Target {
         kind: "lib",
@@ -37,7 +37,7 @@ fn a_run_that_passes_ends_in_a_summary_and_leaves_its_logs() {
     let ended = project.run(SCRIPT, &[&cargo], &[]);
     let output = &ended.output;
     assert_eq!(ended.code, Some(0), "{output}");
-    // Cargo's own closing lines stand as they are.
+    // Cargo's own closing lines are unchanged.
     assert!(output.contains("\ntest result: ok. 2 passed; "), "{output}");
     let (_, summary) = output.split_once("\nSummary\n").expect("a summary");
     for line in [
@@ -57,7 +57,7 @@ fn a_run_that_passes_ends_in_a_summary_and_leaves_its_logs() {
     let log = |part: &str| project.read(&format!("target/test-logs/{part}.log"));
     assert_eq!(log("set-up"), "set-up is there\nCelery 5.2.7 is there\n");
     assert!(log("tests").contains("test result: ok"));
-    // What fails must not keep the later ones from running.
+    // A failure must not keep later tests from running.
     assert!(log("tests").contains("cargo test --workspace --doc --no-fail-fast\n"));
 }
 

@@ -1,4 +1,5 @@
-//! scripts/check-toolchain: one sentence instead of a cargo that does not understand the manifest.
+//! scripts/check-toolchain: one clear sentence instead of an error from a cargo that does not understand the
+//! manifest.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ fn wanted() -> String {
     rest.split_once('"').expect("its end").0.to_owned()
 }
 
-/// The sentence names what is needed and how to get it.
+/// Asserts that the sentence names the required version and how to get it.
 fn assert_refused(ended: &Ended, found: &str) {
     let output = &ended.output;
     assert_eq!(ended.code, Some(1), "{output}");
