@@ -29,7 +29,7 @@ SERVER_HEADERS = ("Date:", "Server:")
 
 
 class Report:
-    """Counts what was replayed, and fails at the end when anything differed."""
+    """Counts the replayed rows, and fails at the end if anything differed."""
 
     def __init__(self):
         self.differences = 0
@@ -63,7 +63,7 @@ def free_port():
 
 @contextmanager
 def flask_service(name):
-    """Runs the service as its README says, and yields its port."""
+    """Runs the service as described in its README, and yields its port."""
     port = free_port()
     command = [sys.executable, "-m", "flask", "--app", name, "run", "--port", str(port)]
     here = str(Path(__file__).parent)
@@ -87,13 +87,13 @@ def flask_service(name):
 
 
 def recorded_bytes(text):
-    """The recorder wrote bytes as UTF-8 text, those that are none as \\xNN."""
+    """Restores the original bytes: the recorder wrote them as UTF-8 text, and those that are not valid as \\xNN."""
     raw = re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(0xDC00 + int(match[1], 16)), text)
     return raw.encode("utf-8", "surrogateescape")
 
 
 def exchange(port, request):
-    """Everything the server answers until it closes the connection."""
+    """Returns everything that the server sends until it closes the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(request)
         answer = b""
@@ -106,7 +106,7 @@ def exchange(port, request):
 
 
 def parsed(answer):
-    """Status, header lines without the server's own, body; without a status line all is body."""
+    """Status, header lines without the server's own, and body; without a status line, everything is body."""
     if not answer.startswith(b"HTTP/"):
         return None, None, answer.decode()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -119,7 +119,8 @@ def without_date(text):
 
 
 def comparable(headers):
-    """The order of methods in Allow varies with the hash seed."""
+    """The headers without the server's own, and with the methods in Allow sorted, because their order varies with the
+    hash seed."""
     if headers is None:
         return None
     kept = [header for header in headers if not header.startswith(SERVER_HEADERS)]
@@ -177,7 +178,8 @@ def check_acl_service(report):
 
 
 def enqueued(channel, expected):
-    """Takes what the API has put on the queue; waits for `expected` messages, since it publishes without confirms."""
+    """Takes the messages that the API has published; waits for `expected` of them, since the API publishes without
+    confirms."""
     deadline = time.monotonic() + 30
     messages = []
     while True:
@@ -191,13 +193,13 @@ def enqueued(channel, expected):
 
 
 def comparable_args(args, between=None):
-    """The expiry is a time; what counts is that it is five seconds after a moment of the request."""
+    """Replaces the expiry with whether it is five seconds after a moment during the request."""
     *others, expiry = args
     return [*others, between is None or between[0] <= expiry - 5 * 10**9 <= between[1]]
 
 
 def comparable_message(properties, body, between=None):
-    """One AMQP message with what differs in every run replaced."""
+    """An AMQP message in which everything that differs between runs is replaced."""
     headers = dict(properties["headers"])
     ids = {headers.pop("id"), headers.pop("root_id"), properties["correlation_id"]}
     [args, kwargs, embed] = json.loads(body)
@@ -268,7 +270,7 @@ def check_public_api(report):
 
 
 class Recorder(ThreadingHTTPServer):
-    """Records requests and answers all of them alike."""
+    """Records requests and answers all of them in the same way."""
 
     def __init__(self, answer):
         self.requests = []
@@ -297,7 +299,8 @@ class Recorder(ThreadingHTTPServer):
 
 
 def json_text(value):
-    """The recorder shows what is no standard JSON as {"json_text": "..."}."""
+    """A recorded value as JSON text; the recorder shows anything that is not standard JSON as
+    {"json_text": "..."}."""
     if isinstance(value, dict) and value.keys() == {"json_text"}:
         shortened = re.fullmatch(r"(10*)\.\.\.\((\d+) digits\)", value["json_text"])
         return shortened[1].ljust(int(shortened[2]), "0") if shortened else value["json_text"]
@@ -309,7 +312,7 @@ def json_text(value):
 
 
 class Call:
-    """A recorded call with its ports and times moved to this run."""
+    """A recorded call with its ports and times adjusted to this run."""
 
     def __init__(self, row, recorded_at, ports):
         self.ports = ports
@@ -327,7 +330,7 @@ class Call:
 
 
 def outcome(call):
-    """What became of a call: None, or the exception as Celery would write it."""
+    """The outcome of a call: None, or the exception as Celery would write it."""
     try:
         call()
     except Exception as error:
@@ -338,7 +341,7 @@ def outcome(call):
 def exception_matches(recorded, error):
     if recorded is None or error is None:
         return recorded is error is None
-    # Celery could not always send the exception as it was; then only its name was recorded.
+    # Celery could not always send the exception unchanged; in that case only its name was recorded.
     if "(" not in recorded:
         return recorded.rpartition(":")[2] == type(error).__name__
     return recorded == repr(error)
@@ -381,7 +384,7 @@ def check_task(report):
 
 
 def check_traces(report, file, row, call, store, callbacks, acl):
-    """Callback, question to the ACL service and audit record of one call."""
+    """The callback, the request to the ACL service and the audit record of one call."""
     keys = store.keys("log:*")
     records = [store.hgetall(key) for key in keys]
     store.flushall()
@@ -402,7 +405,7 @@ def check_traces(report, file, row, call, store, callbacks, acl):
 
 
 def check_clock(report, file, row, tasks, callbacks, acl):
-    """A call with a clock that shows the recorded times, the last of them for ever."""
+    """Runs a call with a clock that returns the recorded times, and then keeps returning the last one."""
     base = 1_800_000_000_000_000_000
     readings = [base + offset for offset in row["clock_minus_base_ns"]]
 
@@ -413,7 +416,7 @@ def check_clock(report, file, row, tasks, callbacks, acl):
 
     def recording_get(url, timeout):
         timeouts.append(timeout)
-        # The recorded runs had an ACL service that answers within any timeout.
+        # In the recorded runs, the ACL service answered within any timeout.
         return get(url, timeout=timeout if timeout <= 0 else 60)
 
     class Log:

@@ -11,8 +11,8 @@ install_packages() {
         as_root=(sudo -n)
     fi
 
-    # The tests start their own servers, so those of the packages must not start and take the usual ports. A policy that an
-    # administrator has already put there stays as it is.
+    # The tests start their own servers, so those of the packages must not start and occupy the usual ports. A policy that
+    # an administrator has already installed is left as it is.
     local policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         # shellcheck disable=SC2064 # expanding the values now is intended

@@ -1,4 +1,4 @@
-"""The ACL service: which driver may charge at which station, kept in Redis as one set per station."""
+"""The ACL service: stores in Redis, as one set per station, which drivers may charge there."""
 
 import os
 

@@ -17,14 +17,14 @@ BROKER_URL = os.environ.get("BROKER_URL", "amqp://guest:guest@localhost:5672//")
 AUTHORIZATION_SERVICE_URL = os.environ.get("AUTHORIZATION_SERVICE_URL", "http://localhost:5000")
 CALLBACK_TIMEOUT_SEC = int(os.environ.get("CALLBACK_TIMEOUT_SEC", 5))
 
-# Only the beginning is looked at: whatever follows 20 good characters is accepted.
+# Only the beginning is checked: anything may follow 20 valid characters.
 VALID_TOKEN = re.compile(r"[A-Za-z0-9\-._~]{20}")
 
 app = Celery(__name__, broker=BROKER_URL)
 
 
 def choose_audit_log():
-    """The log is for the worker alone: the public API imports this module, too."""
+    """Sets up the log in the worker only, because the public API imports this module, too."""
     if not (sys.argv[0].endswith("celery") and "worker" in sys.argv):
         return None
     if os.environ.get("ELASTICSEARCH_URL"):
@@ -69,8 +69,8 @@ def decide(station_id, driver_token, callback_url, expiry_time_ns):
 
 
 def is_allowed(station_id, driver_token, expiry_time_ns):
-    """Asks the ACL service. Only the key counts, not the status code; whatever else goes wrong loses the request,
-    the deadline passing before this line (ValueError) included."""
+    """Asks the ACL service. Only the key counts, not the status code; any other failure loses the request,
+    including a deadline that passes before this line (ValueError)."""
     remaining = timedelta(microseconds=(expiry_time_ns - time.time_ns()) // 1000)
     response = requests.get(
         f"{AUTHORIZATION_SERVICE_URL}/station/{station_id}/driver/{driver_token}/acl",
@@ -80,7 +80,7 @@ def is_allowed(station_id, driver_token, expiry_time_ns):
 
 
 def call_back(station_id, driver_token, callback_url, status):
-    """Posts the verdict and returns what the audit log says about that."""
+    """Posts the verdict and returns what the audit log records about it."""
     if not is_valid_url(callback_url):
         return "Invalid callback URL"
     verdict = {"station_id": str(station_id), "driver_token": driver_token, "status": status}

@@ -1,4 +1,4 @@
-//! Three brokers, classic and quorum queues, both generations of compose.
+//! Tests with three brokers, classic and quorum queues, and both generations of compose.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -10,14 +10,14 @@ use crate::stack::{Part, Stack};
 use crate::swaps::six_live_swaps;
 use crate::table;
 
-/// The oldest one, by the old compose.
+/// The oldest broker, with the old compose.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rabbitmq_3_10() {
     let mut stack = up(Compose::V1, "3.10").await;
     matrix(&mut stack, "3.10 classic").await;
 }
 
-/// The default of docker-compose.yml: everything.
+/// The default of docker-compose.yml, with all tests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rabbitmq_4_0() {
     let mut stack = up(Compose::V2, "4.0").await;
@@ -30,7 +30,7 @@ async fn rabbitmq_4_0() {
     matrix(&mut stack, "4.0 quorum").await;
 }
 
-/// The newest one.
+/// The newest broker.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rabbitmq_4_3() {
     let mut stack = up(Compose::V2, "4.3").await;
@@ -54,8 +54,8 @@ async fn matrix(stack: &mut Stack, name: &str) {
     table::column(name, &eight_combinations(stack, name).await);
 }
 
-/// As docs/MIGRATION.md says: a queue that is declared from now on is a quorum queue, with a delivery limit and a queue
-/// for what exceeds it.
+/// Follows docs/MIGRATION.md: a queue that is declared from now on is a quorum queue, with a delivery limit and a queue
+/// for messages that exceed it.
 async fn use_quorum_queue(stack: &Stack) {
     stack.run(&["stop", "public_api", "authorization_worker"]);
     stack.rabbitmqctl(&["delete_queue", "celery"]);
@@ -76,7 +76,8 @@ async fn use_quorum_queue(stack: &Stack) {
     assert!(queues.lines().any(|line| line == "celery\tquorum"), "{queues}");
 }
 
-/// Compose itself refuses a value that is neither, before it starts anything, and says which variable it is.
+/// Checks that compose itself refuses a value that is neither `rust` nor `python`, before it starts anything, and names
+/// the variable.
 #[test]
 fn a_wrong_value_is_said() {
     let password = BTreeMap::from([("ELASTIC_PASSWORD", "x".to_owned())]);

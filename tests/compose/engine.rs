@@ -1,4 +1,4 @@
-//! Calls of docker and compose.
+//! Runs docker and compose.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -6,19 +6,19 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// One of the two generations of compose, both made ready by scripts/setup-compose.
+/// One of the two generations of compose; scripts/setup-compose prepares both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compose {
-    /// 1.29, in Python.
+    /// Version 1.29, written in Python.
     V1,
-    /// The plugin of docker.
+    /// The docker plugin.
     V2,
 }
 
 impl Compose {
     pub(crate) const BOTH: [Self; 2] = [Self::V1, Self::V2];
 
-    /// Runs it on the project's docker-compose.yml. Of the environment it sees these variables alone.
+    /// Runs compose on the project's docker-compose.yml. Of the environment, it sees only these variables.
     pub(crate) fn run(self, variables: &BTreeMap<&str, String>, arguments: &[&str]) -> Output {
         let program = root().join(match self {
             Self::V1 => ".cache/compose/v1",
@@ -43,20 +43,20 @@ impl Compose {
         output(&mut command)
     }
 
-    /// The same; what it says where it succeeds.
+    /// Does the same, and returns the output; panics if the command fails.
     pub(crate) fn done(self, variables: &BTreeMap<&str, String>, arguments: &[&str]) -> String {
         let output = self.run(variables, arguments);
         succeeded(&format!("{self:?} {arguments:?}"), &output)
     }
 }
 
-/// What docker says to this.
+/// Runs docker with these arguments and returns its output; panics if it fails.
 pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = output(Command::new("docker").args(arguments));
     succeeded(&format!("docker {arguments:?}"), &output)
 }
 
-/// The same, with this on its standard input.
+/// Does the same, with this text on docker's standard input.
 pub(crate) fn docker_reads(arguments: &[&str], input: &str) -> String {
     let mut child = Command::new("docker")
         .args(arguments)

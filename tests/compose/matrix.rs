@@ -1,4 +1,4 @@
-//! The eight combinations and a burst, through the published ports.
+//! Tests of the eight combinations and of a burst, through the published ports.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::stack::{By, Part, Stack, quiet};
 const BURST: u32 = 200;
 const ACCEPTED: &str = "{\"message\":\"Request is being processed asynchronously. The result will be sent to the provided callback URL.\",\"status\":\"accepted\"}\n";
 
-/// One request and what shall come of it.
+/// A request and its expected outcome.
 struct Case {
     name: &'static str,
     token: &'static str,
@@ -66,10 +66,11 @@ const fn case(
     }
 }
 
-/// Plays all eight, each one swap away from the last. Prints a line for each and returns its name and outcome.
+/// Tests all eight combinations, each one swap away from the last. Prints a line for each and returns its name
+/// and outcome.
 pub(crate) async fn eight_combinations(stack: &mut Stack, with: &str) -> BTreeMap<String, String> {
     let mut outcomes = BTreeMap::new();
-    // As in a Gray code, from all in Rust and back to it but for one.
+    // The order is a Gray code: it starts with all services in Rust and ends one swap away from that.
     let swaps = [
         None,
         Some(Part::Api),

@@ -1,4 +1,4 @@
-//! Containers that are killed, cut off and taken down while requests flow.
+//! Tests with containers that are killed, disconnected and taken down while requests are processed.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,11 @@ use crate::stack::{Stack, WAIT};
 use crate::traffic::Traffic;
 
 const STEADY: Duration = Duration::from_secs(1);
-/// How long a container is away.
+/// The time for which a container is unavailable.
 const AWAY: Duration = Duration::from_secs(3);
 
-/// Each container is killed and started again, and the broker is cut off and connected again; all in Rust.
+/// Kills each container and starts it again, and disconnects and reconnects the broker; all services are in
+/// Rust.
 pub(crate) async fn nothing_is_lost_by_kills(stack: &Stack) {
     for service in [
         "authorization_worker",
@@ -54,7 +55,7 @@ pub(crate) async fn nothing_is_lost_by_kills(stack: &Stack) {
     println!("  {:.1} s", begin.elapsed().as_secs_f64());
 }
 
-/// Waits until a request is accepted: the public API and the broker are back.
+/// Waits until a request is accepted, which shows that the public API and the broker are available again.
 async fn accepts_again(stack: &Stack) {
     let batch = Batch::new();
     let (url, callback_url) = (
@@ -71,7 +72,7 @@ async fn accepts_again(stack: &Stack) {
     .await;
 }
 
-/// What is in the queue, the allow-list and the log outlives `down` and `up`.
+/// Checks that the contents of the queue, the allow-list and the log survive `down` and `up`.
 pub(crate) async fn down_and_up_again(stack: &Stack) {
     const WAITING: u32 = 50;
     let batch = Batch::new();

@@ -1,4 +1,4 @@
-//! Requests that are followed to their callback and their record.
+//! Requests that are tracked until their callback and audit record.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,8 @@ use crate::stack::{Stack, WAIT};
 
 pub(crate) const TOKEN: &str = "validDriverToken-0001";
 
-/// Stations of one part of the test. Their ids begin with eight digits of their own, by which the log is searched.
+/// The stations of one part of the test. Their ids begin with eight digits of their own, which serve to search the
+/// log.
 pub(crate) struct Batch {
     pub(crate) prefix: String,
     next: AtomicU32,
@@ -25,12 +26,12 @@ impl Batch {
         }
     }
 
-    /// The station of that number.
+    /// The id of the station with this number.
     pub(crate) fn station(&self, number: u32) -> String {
         format!("{}-0000-4000-8000-{number:012x}", self.prefix)
     }
 
-    /// One that was not asked for yet.
+    /// The id of a station for which no request has been sent yet.
     pub(crate) fn next_station(&self) -> String {
         self.station(self.next.fetch_add(1, Ordering::Relaxed))
     }
@@ -40,17 +41,18 @@ impl Batch {
     }
 }
 
-/// What became of accepted requests.
+/// The outcomes of accepted requests.
 #[derive(Debug, Default)]
 pub(crate) struct Fate {
     pub(crate) accepted: usize,
-    /// Called back, or recorded, more than once.
+    /// Requests that were called back, or recorded, more than once.
     pub(crate) called_twice: usize,
     pub(crate) recorded_twice: usize,
     pub(crate) verdicts: BTreeMap<String, usize>,
 }
 
-/// Waits until each of these stations is called back and recorded. What is not is lost, and fails the test.
+/// Waits until each of these stations is called back and recorded. A request for which this does not happen is
+/// lost, and the test fails.
 pub(crate) async fn settled(stack: &Stack, batch: &Batch, accepted: &[String], what: &str) -> Fate {
     eventually(
         format!("{what}: {} callbacks and records", accepted.len()),
@@ -94,7 +96,7 @@ fn fate(stack: &Stack, batch: &Batch, accepted: &[String]) -> Result<Fate, Strin
     Ok(fate)
 }
 
-/// Asks for an authorization; whether it is accepted.
+/// Sends a request for an authorization and returns whether it is accepted.
 pub(crate) async fn authorize(url: &str, callback_url: &str) -> bool {
     let url = format!("{url}?callback_url={callback_url}");
     let answer = http::try_send("GET", &url, &[], "").await;

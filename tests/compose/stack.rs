@@ -1,4 +1,4 @@
-//! The stack: its containers, and what is seen of it from outside.
+//! The stack: its containers, and how it looks from outside.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::engine::{Compose, docker, docker_reads};
 
-/// Longest wait for anything; a busy machine needs a multiple of the usual seconds.
+/// The longest wait for anything: usually seconds, but several times as long on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(2);
 
 const PASSWORD: &str = "s3cret-of-the-test";
 
-/// Who implements a service: the value of its variable.
+/// The implementation of a service: the value of its variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Python,
@@ -61,39 +61,39 @@ impl Part {
     }
 }
 
-/// A record of the audit log.
+/// A record in the audit log.
 pub(crate) struct Record {
     pub(crate) station: String,
     pub(crate) status: String,
     pub(crate) callback_status: String,
 }
 
-/// What must not be late, such as a burst, is done in one deployment at a time: the ACL service waits 900 ms for Redis, on a
-/// machine that several deployments share as well.
+/// Time-critical steps, such as a burst, run in one deployment at a time: the ACL service waits 900 ms for Redis, even on a
+/// machine that several deployments share.
 pub(crate) async fn quiet() -> MutexGuard<'static, ()> {
     static QUIET: Mutex<()> = Mutex::const_new(());
     QUIET.lock().await
 }
 
-/// The whole deployment as a compose project of its own; removed when dropped, volumes included.
+/// The whole deployment as a compose project of its own; it is removed when dropped, volumes included.
 pub(crate) struct Stack {
     pub(crate) compose: Compose,
     pub(crate) receiver: Receiver,
     project: String,
     variables: BTreeMap<&'static str, String>,
     ports: [u16; 5],
-    /// With the certificate of Elasticsearch's CA.
+    /// The directory with the certificate of Elasticsearch's CA.
     ca: OnceCell<Scratch>,
 }
 
 impl Stack {
-    /// Brings everything up in Rust with this RabbitMQ.
+    /// Starts everything, with all services in Rust, and with this RabbitMQ version.
     pub(crate) async fn up(compose: Compose, rabbitmq: &str) -> Self {
         let ports = [(); 5].map(|()| free_port());
         let mut variables = BTreeMap::from([
             ("ELASTIC_PASSWORD", PASSWORD.to_owned()),
             ("RABBITMQ_VERSION", rabbitmq.to_owned()),
-            // What is swapped or killed may take its time; no verdict is to be unknown for that.
+            // A service that is swapped or killed may take some time; this must not make a verdict unknown.
             ("AUTHORIZATION_TIMEOUT_SEC", "300".to_owned()),
             ("CALLBACK_TIMEOUT_SEC", "5".to_owned()),
         ]);
@@ -126,7 +126,7 @@ impl Stack {
         stack
     }
 
-    /// `up -d` for everything, and all of it ready.
+    /// Runs `up -d` for everything, and waits until all services are ready.
     pub(crate) async fn start(&self) {
         self.run(&["up", "-d", "--no-build"]);
         for part in Part::ALL {
@@ -134,7 +134,7 @@ impl Stack {
         }
     }
 
-    /// Compose on this project.
+    /// Runs compose on this project.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.compose.done(
             &self.variables,
@@ -142,7 +142,8 @@ impl Stack {
         )
     }
 
-    /// Puts the other program in the place of one, as the documentation says, and waits until it is ready.
+    /// Replaces a service's program with the other implementation, as described in the documentation, and waits until it is
+    /// ready.
     pub(crate) async fn swap(&mut self, part: Part, to: By) {
         self.variables.insert(part.variable(), to.to_string());
         self.run(&["up", "-d", "--no-deps", "--no-build", part.service()]);
@@ -157,7 +158,7 @@ impl Stack {
         }
     }
 
-    /// Waits until the service does its work.
+    /// Waits until the service works.
     pub(crate) async fn ready(&self, part: Part) {
         let url = match part {
             Part::Api => format!("http://127.0.0.1:{}/", self.ports[0]),
@@ -189,7 +190,7 @@ impl Stack {
         .await;
     }
 
-    /// Waits until docker's own health checks say so of every container.
+    /// Waits until docker's own health checks report every container as healthy.
     pub(crate) async fn healthy(&self) {
         eventually("all containers to be healthy", WAIT, || async {
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -229,12 +230,12 @@ impl Stack {
         format!("http://127.0.0.1:{port}/station/{station}/driver/{token}/acl")
     }
 
-    /// Where a container reaches the receiver.
+    /// The URL at which a container can reach the receiver.
     pub(crate) fn callback_url(&self, path: &str) -> String {
         format!("http://host.docker.internal:{}{path}", self.receiver.port())
     }
 
-    /// Puts the token onto the allow-list of many stations at once, past the ACL service.
+    /// Adds the token to the allow-lists of many stations at once, bypassing the ACL service.
     pub(crate) fn allow_in_redis(&self, stations: &[String], token: &str) {
         let commands: Vec<String> = stations
             .iter()
@@ -251,7 +252,7 @@ impl Stack {
         docker(&[&["exec", &rabbit, "rabbitmqctl", "-q"], arguments].concat())
     }
 
-    /// What Elasticsearch answers through its published port, over TLS that its own CA vouches for.
+    /// The answer of Elasticsearch on its published port, over TLS verified with its own CA.
     pub(crate) fn elastic(&self, method: &str, path: &str) -> Option<Value> {
         let url = format!("https://localhost:{}{path}", self.ports[4]);
         let file = self.ca.get_or_init(|| {
@@ -288,7 +289,7 @@ impl Stack {
             .collect()
     }
 
-    /// How many records there are in all.
+    /// The total number of records.
     pub(crate) fn record_count(&self) -> u64 {
         self.elastic("POST", "/log.authorize/_refresh");
         let answer = self.elastic("GET", "/log.authorize/_count");

@@ -1,5 +1,5 @@
-//! The table of brokers in docs/COMPATIBILITY.md: each run compares its column with what it saw, or, with
-//! `COMPAT_TABLE=write`, writes it.
+//! The table of brokers in docs/COMPATIBILITY.md: each test run compares its column with its own results, or
+//! writes the column if `COMPAT_TABLE=write` is set.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ const COLUMNS: [&str; 5] = [
     "4.3 quorum",
 ];
 
-/// Several deployments are tested at once.
+/// Serializes access to the document, because several deployments are tested at once.
 static DOCUMENT: Mutex<()> = Mutex::new(());
 
 /// Outcomes by row and column.

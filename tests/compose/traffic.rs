@@ -1,4 +1,4 @@
-//! Requests that keep coming while something happens to the stack.
+//! Requests that are sent continuously while the stack changes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use crate::requests::{Batch, Fate, TOKEN, authorize, settled};
 use crate::stack::Stack;
 
 const CLIENTS: usize = 4;
-/// Of each client between two requests.
+/// The pause of each client between two requests.
 const PAUSE: Duration = Duration::from_millis(40);
-/// Stations that are allowed beforehand; more than are asked for.
+/// The number of stations that are allowed beforehand, more than are used.
 const STATIONS: u32 = 8_000;
 
-/// Clients that ask, each for one station after the other, until they are stopped. A request counts once it is answered
-/// with 200; one that is refused or not answered is not counted, for the next station is asked then.
+/// Clients that send requests until they are stopped, each for one station after another. A request counts as accepted
+/// when it is answered with 200; if it is refused or not answered, it is not counted, and the client moves on to the
+/// next station.
 pub(crate) struct Traffic {
     batch: Arc<Batch>,
     clients: JoinSet<(Vec<String>, usize)>,
@@ -50,7 +51,7 @@ impl Traffic {
         Self { batch, clients, stop }
     }
 
-    /// Ends it and follows every accepted request. Prints and returns what became of them.
+    /// Stops the clients and tracks every accepted request. Prints and returns the outcomes.
     pub(crate) async fn end(mut self, stack: &Stack, what: &str) -> Fate {
         self.stop.cancel();
         let (mut accepted, mut refused) = (Vec::new(), 0);

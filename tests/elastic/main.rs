@@ -1,4 +1,5 @@
-//! The audit log in a genuine Elasticsearch, beside Python's. `make test-elastic` runs these tests.
+//! Tests of the audit log in a genuine Elasticsearch, compared with Python's. `make test-elastic` runs these
+//! tests.
 
 mod path;
 mod records;

@@ -1,4 +1,4 @@
-//! The whole way of a request, with the worker as a process that logs to Elasticsearch.
+//! Tests of the whole path of a request, with the worker as a process that logs to Elasticsearch.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use serde_json::json;
 const WAIT: Duration = Duration::from_mins(1);
 const TOKEN: &str = "validDriverToken-0001";
 
-/// A worker of ours that consumes.
+/// Starts our worker and waits until it consumes.
 async fn rust_worker(broker_url: &str, acl_url: &str, node: &Elasticsearch) -> Process {
     let arguments = [
         "-A",
@@ -24,7 +24,7 @@ async fn rust_worker(broker_url: &str, acl_url: &str, node: &Elasticsearch) -> P
     let mut variables = vec![
         ("BROKER_URL", broker_url.to_owned()),
         ("AUTHORIZATION_SERVICE_URL", acl_url.to_owned()),
-        // Elasticsearch wins: there is no such Redis.
+        // Elasticsearch takes precedence: there is no Redis at this address.
         ("REDIS_HOST", "192.0.2.1".to_owned()),
     ];
     variables.extend(node.variables());
@@ -39,7 +39,7 @@ async fn python_worker(broker_url: &str, acl_url: &str, node: &Elasticsearch) ->
         .iter()
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    // Forked processes share one TLS connection: where two use it at once, one record is lost and another written twice.
+    // Forked processes share one TLS connection: if two use it at once, one record is lost and another is written twice.
     python::worker(broker_url, acl_url, None, &["--pool=threads"], &variables).await
 }
 
@@ -47,7 +47,7 @@ async fn acl_service() -> Receiver {
     Receiver::start_with(|_| Reply::json(&json!({"authorized": true}))).await
 }
 
-/// Asks for an authorization of this station.
+/// Requests an authorization for this station.
 async fn authorize(api: &Service, callbacks: &Receiver, station: &str) {
     let path = format!("/station/{station}/driver/{TOKEN}/authorize");
     let answer = http::get(&format!(
@@ -72,7 +72,7 @@ async fn python_and_rust_log_to_one_index_at_the_same_time() {
     let (acl, callbacks) = (acl_service().await, Receiver::start().await);
     let broker_url = vhost.amqp_url();
     let api = python::public_api(free_port(), &broker_url, &[("AUTHORIZATION_TIMEOUT_SEC", "60")]).await;
-    // Python's first: it ends where somebody else makes the index at the same moment.
+    // Python's worker starts first because it exits if another process creates the index at the same moment.
     let _theirs = python_worker(&broker_url, &acl.url(""), &node).await;
     let ours = rust_worker(&broker_url, &acl.url(""), &node).await;
 
@@ -94,7 +94,7 @@ async fn python_and_rust_log_to_one_index_at_the_same_time() {
     })
     .await;
     assert_eq!(documents.len(), stations.len(), "{documents:#?}");
-    // A task's id has 36 characters, one that Elasticsearch makes up has 20.
+    // A task's id has 36 characters, and an id that Elasticsearch generates has 20.
     let by_rust = documents
         .iter()
         .filter(|document| document.id.len() == 36)
@@ -187,7 +187,7 @@ async fn what_a_worker_does_during_an_outage_is_logged_after_it() {
     assert!(!ours.lines().concat().contains(Elasticsearch::PASSWORD));
 }
 
-/// Sends a task under each of these ids.
+/// Sends a task for each of these ids.
 async fn send(vhost: &Vhost, callbacks: &Receiver, ids: &[String]) {
     for id in ids {
         let properties = json!({
@@ -202,7 +202,7 @@ async fn send(vhost: &Vhost, callbacks: &Receiver, ids: &[String]) {
     }
 }
 
-/// Waits until the audit log holds a document for each of these tasks, and no other.
+/// Waits until the audit log holds a document for each of these tasks, and no others.
 async fn documents_are(node: &Elasticsearch, tasks: &[String]) {
     eventually("a document for each task", WAIT, || async {
         let documents = node.documents().await;

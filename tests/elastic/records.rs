@@ -1,4 +1,4 @@
-//! Records, and sinks for the node of the tests.
+//! Audit records, and sinks for the test node.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, which fail by panicking")]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use worker::audit_log::elasticsearch::ElasticsearchAuditLog;
 use worker::audit_log::elasticsearch::config::ElasticsearchConfig;
 use worker::verdict::Verdict;
 
-/// A record of this task and start time.
+/// A record with this task id and start time.
 pub(crate) fn record(task_id: &str, start_time_ns: i128) -> AuditRecord {
     AuditRecord {
         task_id: task_id.to_owned(),
@@ -22,7 +22,7 @@ pub(crate) fn record(task_id: &str, start_time_ns: i128) -> AuditRecord {
     }
 }
 
-/// A sink as a worker has it with [`Elasticsearch::variables`].
+/// A sink as a worker creates it from [`Elasticsearch::variables`].
 pub(crate) fn sink(node: &Elasticsearch) -> ElasticsearchAuditLog {
     sink_with(node, Elasticsearch::PASSWORD, Some(&node.ca()))
 }

@@ -1,4 +1,4 @@
-//! Documents: the same as Python's, one for each task, whatever its id.
+//! Tests of the documents: they are the same as Python's, and there is one for each task, whatever its id.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use worker::verdict::Verdict;
 
 use crate::records::{record, sink};
 
-/// Opens Python's log, which creates the index or looks at the one that is there, and writes the records given as JSON.
-/// Python waits 10 s for the index, a busy machine may need longer.
+/// Opens Python's log, which creates the index or checks the existing one, and writes the records given as JSON. Python
+/// waits 10 s for the index; a busy machine may need longer.
 const PYTHON: &str = r"
 import json, os
 from authorization_worker.elasticsearch_log import ElasticsearchLog
@@ -92,7 +92,7 @@ async fn documents_and_mapping_are_pythons() {
     assert_eq!(fates, vec![Fate::Written; records.len()]);
     assert_eq!(node.mapping().await, mapping_of_python);
 
-    // Python opens the index that we made.
+    // Python opens the index that we created.
     python_writes(&node, &records).await;
     assert_eq!(node.mapping().await, mapping_of_python);
 
@@ -130,7 +130,7 @@ async fn an_index_that_is_there_is_left_alone_and_one_that_vanishes_is_made_agai
     assert_eq!(mapping["properties"]["station_id"], json!({"type": "text"}));
     assert_eq!(mapping["properties"]["start_time_ms"], json!({"type": "long"}));
 
-    // What was seen is believed for a second.
+    // The sink relies on its last check of the index for one second.
     sink.write(&[record("first", 1)]).await.unwrap();
     node.delete_index().await;
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
@@ -157,7 +157,7 @@ async fn a_task_has_one_document_however_often_it_is_written() {
     let again = record("task", 2);
     let fates = first.write(&[record("task", 1), again.clone()]).await.unwrap();
     assert_eq!(fates, [Fate::Written, Fate::Written]);
-    // Another process, after a crash.
+    // This simulates another process after a crash.
     assert_eq!(sink(&node).write(&[again]).await.unwrap(), [Fate::Written]);
     let documents = node.documents().await;
     let [document] = documents.as_slice() else {
@@ -185,7 +185,7 @@ async fn any_text_may_be_a_task_id() {
     ];
     let records: Vec<AuditRecord> = (0..).zip(ids).map(|(n, id)| record(id, n * 1_000_000)).collect();
     let sink = sink(&node);
-    // Twice: each record is still one document.
+    // The records are written twice, but there is still only one document for each.
     for _ in 0..2 {
         assert_eq!(
             sink.write(&records).await.unwrap(),

@@ -1,4 +1,5 @@
-//! Elasticsearch in trouble: what may go later is deferred, what never goes is refused, and no secret is told.
+//! Tests of Elasticsearch failures: records that may succeed later are deferred, those that never will are
+//! refused, and no secret is revealed.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::records::{record, sink, sink_with};
 
 const WAIT: Duration = Duration::from_secs(30);
 
-/// The error with its causes.
+/// The text of the error with its causes.
 fn said(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     let said = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
@@ -19,7 +20,7 @@ fn said(error: &(dyn Error + 'static)) -> String {
     said
 }
 
-/// What the only record's fate gives as its reason.
+/// The reason given in the fate of the only record.
 fn reason(fates: &[Fate], is_deferred: bool) -> String {
     match fates {
         [Fate::Deferred(reason)] if is_deferred => reason.clone(),
@@ -126,7 +127,7 @@ async fn overload_is_an_outage_and_too_large_a_record_is_refused() {
         "{busy}"
     );
 
-    // The large one is found among the others.
+    // The oversized record is identified among the others.
     let records = [record("before", 1), large(2_000_000), record("after", 2)];
     let fates = sink.write(&records).await.unwrap();
     let [Fate::Written, Fate::Refused(reason), Fate::Written] = fates.as_slice() else {
@@ -146,7 +147,7 @@ async fn a_node_that_is_away_is_an_outage_and_is_found_again() {
     let stopped = said(&sink.write(&[record("during", 2)]).await.unwrap_err());
     assert!(stopped.contains("status 502"), "{stopped}");
     node.stop_proxy();
-    // The first failure may be that of a connection from before.
+    // The first failure may come from a connection opened earlier.
     eventually("connections to be refused", WAIT, || async {
         let refused = said(&sink.write(&[record("during", 2)]).await.unwrap_err());
         if refused.contains("Connection refused") {

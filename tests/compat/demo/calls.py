@@ -1,6 +1,7 @@
-"""Calls the demo's tasks in every way that this Celery knows, and prints as JSON what came of each case.
+"""Calls the demo's tasks in every way that this Celery version supports, and prints each outcome as JSON.
 
-`calls.py <queue>`: the results are looked for in RESULT_BACKEND. A case that came out as Celery promises is "yes".
+`calls.py <queue>` looks for the results in RESULT_BACKEND. The outcome of a case is "yes" if Celery keeps its
+promise.
 """
 
 import json
@@ -54,7 +55,7 @@ def newer(module, *version):
 
 
 def uuid_argument():
-    """Before kombu 5.3 a UUID travels as plain text."""
+    """Before kombu 5.3, a UUID is sent as plain text."""
     return value(call(echo, STATION), [[STATION if newer(kombu, 5, 3) else str(STATION)], {}])
 
 
@@ -87,7 +88,7 @@ def stamped():
 
 
 def ignored():
-    """The next task on the same worker has ended, and there is no result of the one before."""
+    """Runs another task on the same worker, then checks that the first one has no stored result."""
     silent = call(add, 1, 2, ignore_result=True)
     call(add, 1, 2).get(timeout=WAIT)
     return same(app.backend.get(app.backend.get_key_for_task(silent.id)), None)

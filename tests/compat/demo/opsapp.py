@@ -28,13 +28,13 @@ def fail():
 
 @app.task(name="demo.told")
 def told(task_id):
-    """For error callbacks: with one parameter it gets the failed task's id, in a message."""
+    """For error callbacks: a task with one parameter receives the failed task's id, in a message."""
     return task_id
 
 
 @app.task(name="demo.due", bind=True)
 def due(self):
-    """Whether it has a time before which it must not run, and that time has come."""
+    """Whether the task has a time before which it must not run, and that time has passed."""
     eta = self.request.eta
     return bool(eta) and datetime.fromisoformat(eta) <= datetime.now(timezone.utc)
 
@@ -51,7 +51,7 @@ def stamps(self):
 
 @app.task(name="demo.again", bind=True)
 def again(self, word):
-    """Succeeds at its second run."""
+    """Succeeds on its second run."""
     if self.request.retries == 0:
         raise self.retry(exc=KeyError(word), countdown=0.1)
     return [word, self.request.retries]

@@ -1,6 +1,6 @@
-# Stands in for docker.elastic.co/elasticsearch/elasticsearch where no registry is reachable: the genuine server of
-# tests/elasticsearch-node behind nginx with TLS and password, with the paths, user and variables of the published image
-# that docker-compose.yml uses. X-Pack is not there.
+# Stands in for docker.elastic.co/elasticsearch/elasticsearch if no registry is reachable: the genuine server of
+# tests/elasticsearch-node behind nginx with TLS and a password, with those paths, user and variables of the published
+# image that docker-compose.yml uses. It does not include X-Pack.
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends curl nginx-light openjdk-17-jre-headless openssl tini unzip zip \

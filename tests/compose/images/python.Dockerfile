@@ -1,4 +1,4 @@
-# Stands in for python:3.11-slim-bookworm where no registry is reachable.
+# Stands in for python:3.11-slim-bookworm if no registry is reachable.
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \

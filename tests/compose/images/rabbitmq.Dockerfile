@@ -1,4 +1,5 @@
-# Stands in for rabbitmq:<version> where no registry is reachable: Debian's package, the same port, volume and user.
+# Stands in for rabbitmq:<version> if no registry is reachable: Debian's package, with the same port, volume and
+# user.
 ARG SUITE
 FROM debian:${SUITE}-slim
 RUN apt-get -o Acquire::Check-Valid-Until=false update \

@@ -1,4 +1,4 @@
-# Stands in for redis:7 where no registry is reachable: Debian's package, the same port, volume and user.
+# Stands in for redis:7 if no registry is reachable: Debian's package, with the same port, volume and user.
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends redis-server \

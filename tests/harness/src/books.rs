@@ -1,24 +1,25 @@
-//! The books kept over the recorded cases of a file: each line is run here, held by another test, or named with the
-//! reason why not.
+//! Accounts for every recorded case in a file: each line is run here, covered by another test, or listed with the reason
+//! why it is not.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A record of docs/adr and what it says of a case.
+/// A record in docs/adr and what it decides about a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Decision {
-    /// Its number.
+    /// The number of the record.
     pub adr: u16,
-    /// In a few words, what was decided.
+    /// A short summary of the decision.
     pub why: &'static str,
 }
 
-/// What `docs/adr/<number>-….md` says of a case. A test checks that every number given here is that of a record.
+/// A reference to `docs/adr/<number>-….md` and its decision about a case. A test checks that a record exists for every
+/// number used here.
 pub const fn adr(number: u16, why: &'static str) -> Decision {
     Decision { adr: number, why }
 }
 
-/// What became of the cases of one file.
+/// The outcomes of the cases in one file.
 #[derive(Debug, Default)]
 pub struct Books {
     as_recorded: usize,
@@ -29,7 +30,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// A case that must come out as recorded.
+    /// Adds a case that must match the recording.
     pub fn same(&mut self, case: &str, recorded: impl Into<String>, ours: impl Into<String>) {
         let (recorded, ours) = (recorded.into(), ours.into());
         if recorded == ours {
@@ -41,7 +42,7 @@ impl Books {
         }
     }
 
-    /// A case that must come out otherwise than recorded, as was decided.
+    /// Adds a case that deviates from the recording by decision.
     pub fn deviates(
         &mut self,
         case: &str,
@@ -60,8 +61,8 @@ impl Books {
         }
     }
 
-    /// A case that needs more than this test has and is run by another one: `test` is the path of a file of the project,
-    /// which names the case.
+    /// Adds a case that needs more than this test provides and is run by another one: `test` is the path of a file in
+    /// the project that names the case.
     pub fn held(&mut self, case: &str, test: &'static str, decision: Decision) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(test);
         match std::fs::read_to_string(&path) {
@@ -73,13 +74,13 @@ impl Books {
         }
     }
 
-    /// A case that cannot be run at all.
+    /// Adds a case that cannot be run at all.
     pub fn not_run(&mut self, case: &str, decision: Decision) {
         self.not_run.entry(decision).or_default().push(shown(case));
     }
 
-    /// Prints the sums, and each case that is not as recorded with its decision. Panics on what came out wrong, and when
-    /// the cases do not make up all `lines` of the file.
+    /// Prints the totals, and each case that differs from the recording with its decision. Panics if a case came out
+    /// wrong, or if the cases do not account for all `lines` of the file.
     #[expect(clippy::print_stdout, reason = "for the reader of the test's output")]
     pub fn close(self, file: &str, lines: usize) {
         let [deviating, not_run] = [&self.deviating, &self.not_run].map(|groups| count(groups.values()));
@@ -103,7 +104,7 @@ impl Books {
         );
     }
 
-    /// The cases that are not as recorded, a line for each decision.
+    /// The cases that differ from the recording, one line per decision.
     fn groups(&self) -> Vec<String> {
         let line = |what: &str, Decision { adr, why }: &Decision, cases: &[String]| {
             format!(
@@ -127,7 +128,7 @@ fn count<'c>(groups: impl Iterator<Item = &'c Vec<String>>) -> usize {
     groups.map(Vec::len).sum()
 }
 
-/// A case is named by up to 60 characters.
+/// The name of a case, cut to 60 characters.
 fn shown(case: &str) -> String {
     match case.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &case[..end]),

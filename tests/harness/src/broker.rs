@@ -1,4 +1,4 @@
-//! A private RabbitMQ, or the one that all test processes of a run share.
+//! A private RabbitMQ server, or the one that all test processes of a run share.
 
 mod place;
 
@@ -17,14 +17,14 @@ pub(crate) use self::place::Place;
 use self::place::START;
 
 /// A RabbitMQ server with its own node, ports and files, on the loopback address, with the management plugin. It ends with
-/// the process that started it, however that ends.
+/// the process that started it, however that process ends.
 #[derive(Debug)]
 pub struct Broker {
     server: Option<Running>,
     place: Arc<Place>,
 }
 
-/// Fields in the order in which they are dropped: the server first.
+/// The fields are in drop order: the server first.
 #[derive(Debug)]
 struct Running {
     server: Process,
@@ -32,11 +32,11 @@ struct Running {
 }
 
 impl Broker {
-    /// Names the directory of a running broker that this test process is to use as its shared one.
+    /// The variable that names the directory of a running broker which this test process is to use as its shared one.
     pub const VARIABLE: &str = place::VARIABLE;
 
-    /// The one that [`Broker::VARIABLE`] names, which other test processes use as well; without it, one of this test process,
-    /// started on first use. Tests use a [`Vhost`] each.
+    /// The broker that [`Broker::VARIABLE`] names, which other test processes use as well; if it is not set, a broker of
+    /// this test process, started on first use. Each test uses its own [`Vhost`].
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Broker> = OnceCell::const_new();
         SHARED
@@ -50,12 +50,12 @@ impl Broker {
             .await
     }
 
-    /// Its directory, for [`Broker::VARIABLE`].
+    /// The broker's directory, for [`Broker::VARIABLE`].
     pub fn directory(&self) -> &Path {
         self.place.directory()
     }
 
-    /// One more, which the caller may stop.
+    /// Starts another broker, which the caller may stop.
     pub async fn start() -> Self {
         let mut broker = Self {
             server: None,
@@ -65,7 +65,7 @@ impl Broker {
         broker
     }
 
-    /// Stops the server as an operator would, and waits for its end.
+    /// Stops the server as an operator would, and waits until it has ended.
     pub async fn stop(&mut self) {
         let Some(running) = self.server.take() else {
             panic!("the broker is not running")
@@ -82,7 +82,7 @@ impl Broker {
         running.server.kill();
     }
 
-    /// Starts the server that was stopped or killed, on the same ports and data, and waits until it serves.
+    /// Starts the server after it was stopped or killed, on the same ports and data, and waits until it is ready.
     pub async fn start_again(&mut self) {
         assert!(self.server.is_none(), "the broker is running");
         let port_mapper = self.place.start_port_mapper().await;
@@ -94,12 +94,12 @@ impl Broker {
         });
     }
 
-    /// The server stops in its tracks; connections stay open and silent.
+    /// Suspends the server; its connections stay open and silent.
     pub fn freeze(&self) {
         self.running().freeze();
     }
 
-    /// The server goes on after [`Broker::freeze`].
+    /// Resumes the server after [`Broker::freeze`].
     pub fn thaw(&self) {
         self.running().thaw();
     }
@@ -125,7 +125,7 @@ impl Broker {
         printed
     }
 
-    /// A new, empty virtual host whose name begins with `name`.
+    /// Creates an empty virtual host whose name begins with `name`.
     pub async fn vhost(&self, name: &str) -> Vhost {
         Vhost::create(
             Arc::clone(&self.place),
@@ -134,12 +134,12 @@ impl Broker {
         .await
     }
 
-    /// Base URL of the management API (user and password `guest`).
+    /// The base URL of the management API (user and password `guest`).
     pub fn management_url(&self) -> String {
         self.place.management_url()
     }
 
-    /// What the server logged so far.
+    /// The server's log so far.
     pub fn log(&self) -> Vec<String> {
         self.running().lines()
     }

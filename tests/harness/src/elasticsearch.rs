@@ -1,4 +1,4 @@
-//! A private Elasticsearch behind TLS and basic auth.
+//! A private Elasticsearch server behind TLS and basic auth.
 
 mod place;
 
@@ -14,22 +14,22 @@ use crate::process::{Process, Signal};
 
 use self::place::Place;
 
-/// A busy machine needs a multiple of the usual five seconds.
+/// Startup usually takes five seconds, but several times as long on a busy machine.
 const START: Duration = Duration::from_secs(90);
 
 /// The index of the audit log.
 const INDEX: &str = "log.authorize";
 
-/// A genuine node of Elasticsearch on the loopback address and, before it, a proxy with TLS that lets in the user
-/// `elastic` with [`Elasticsearch::PASSWORD`] only. Both end with the test process, however that ends.
+/// A genuine Elasticsearch node on the loopback address, behind a TLS proxy that admits only the user `elastic` with
+/// [`Elasticsearch::PASSWORD`]. Both end with the test process, however that ends.
 ///
-/// `scripts/setup-elastic` must have run; `make test-elastic` sees to it.
+/// `scripts/setup-elastic` must have run; `make test-elastic` runs it.
 #[derive(Debug)]
 pub struct Elasticsearch {
-    /// Fields in the order in which they are dropped: the servers first.
+    /// The fields are in drop order: the servers first.
     proxy: Option<Process>,
     node: Option<Process>,
-    /// Whether the node has settings of its own.
+    /// Whether the node has the usual settings.
     is_usual: bool,
     place: Place,
 }
@@ -37,18 +37,18 @@ pub struct Elasticsearch {
 /// A document of the audit log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// Its `_id`.
+    /// The document's `_id`.
     pub id: String,
-    /// Its fields.
+    /// The document's fields.
     pub source: Value,
 }
 
 impl Elasticsearch {
-    /// Of the user `elastic`.
+    /// The password of the user `elastic`.
     pub const PASSWORD: &str = place::PASSWORD;
 
-    /// The one of this test process, started on first use, for one test at a time: it runs, has no index, and is what
-    /// it was at its start.
+    /// The node of this test process, started on first use and lent to one test at a time. It is running, has no index,
+    /// and is in the state in which it started.
     pub async fn shared() -> MappedMutexGuard<'static, Self> {
         static SHARED: Mutex<Option<Elasticsearch>> = Mutex::const_new(None);
         let mut shared = SHARED.lock().await;
@@ -59,13 +59,13 @@ impl Elasticsearch {
         MutexGuard::map(shared, |shared| shared.as_mut().expect("it was started"))
     }
 
-    /// One more, which need not be given back.
+    /// Starts another node, which need not be given back.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// One more with settings of its own, such as `indexing_pressure.memory.limit=2kb`: then every `_bulk` of more than
-    /// a line is answered with 429.
+    /// Starts another node with additional settings, such as `indexing_pressure.memory.limit=2kb`: with that one, every
+    /// `_bulk` of more than one line is answered with 429.
     pub async fn start_with(settings: &[&str]) -> Self {
         let mut elasticsearch = Self {
             proxy: None,
@@ -77,17 +77,17 @@ impl Elasticsearch {
         elasticsearch
     }
 
-    /// The URL that a worker is given.
+    /// The URL to give to a worker.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.place.tls_port)
     }
 
-    /// The port of the proxy, where a worker connects.
+    /// The port of the proxy, to which a worker connects.
     pub fn port(&self) -> u16 {
         self.place.tls_port
     }
 
-    /// Where the node itself answers, without TLS and password.
+    /// The address of the node itself, which uses neither TLS nor a password.
     pub fn node_address(&self) -> String {
         format!("127.0.0.1:{}", self.place.http_port)
     }
@@ -101,49 +101,50 @@ impl Elasticsearch {
         ]
     }
 
-    /// The CA that signed the certificate; the certificate does not name the host.
+    /// The path of the CA that signed the certificate; the certificate does not name the host.
     pub fn ca(&self) -> PathBuf {
         self.place.certificate("ca.crt")
     }
 
-    /// A CA that did not.
+    /// The path of a CA that did not sign the certificate.
     pub fn other_ca(&self) -> PathBuf {
         self.place.certificate("other-ca.crt")
     }
 
-    /// Ends the node in good order. The proxy answers 502 from now on.
+    /// Shuts the node down cleanly. From then on, the proxy answers 502.
     pub async fn stop(&mut self) {
         let node = take(&mut self.node, "the node");
         node.signal(Signal::TERM);
         node.wait_exit(START).await;
     }
 
-    /// Ends the node at once.
+    /// Kills the node immediately.
     pub fn kill(&mut self) {
         take(&mut self.node, "the node").kill();
     }
 
-    /// Ends the proxy: connections are refused from now on.
+    /// Ends the proxy: from then on, connections are refused.
     pub fn stop_proxy(&mut self) {
         take(&mut self.proxy, "the proxy").kill();
     }
 
-    /// The node stops in its tracks: requests are taken and not answered.
+    /// Suspends the node: requests are accepted but not answered.
     pub fn freeze(&self) {
         running(self.node.as_ref()).freeze();
     }
 
-    /// The node goes on after [`Elasticsearch::freeze`].
+    /// Resumes the node after [`Elasticsearch::freeze`].
     pub fn thaw(&self) {
         running(self.node.as_ref()).thaw();
     }
 
-    /// Starts what was stopped or killed on the same ports and data, and waits until it serves.
+    /// Starts whatever was stopped or killed, on the same ports and data, and waits until it is ready.
     pub async fn start_again(&mut self) {
         self.start_again_with(&[]).await;
     }
 
-    /// The same with settings, as in [`Elasticsearch::start_with`], which count where the node was stopped.
+    /// Does the same as [`Elasticsearch::start_again`], with settings, as in [`Elasticsearch::start_with`], which take
+    /// effect only if the node was stopped.
     pub async fn start_again_with(&mut self, settings: &[&str]) {
         if self.node.is_none() {
             self.node = Some(self.place.start_node(settings));
@@ -178,12 +179,13 @@ impl Elasticsearch {
         .await;
     }
 
-    /// Whether the index may be written to: each document is refused with 403 while it may not.
+    /// Blocks writes to the index, or allows them again: while they are blocked, each document is refused with 403.
     pub async fn set_read_only(&self, on: bool) {
         self.set("index.blocks.read_only", on).await;
     }
 
-    /// As Elasticsearch does when its disk is full: each document is refused with 429.
+    /// Sets the block that Elasticsearch sets when its disk is full, or removes it: while it is set, each document is
+    /// refused with 429.
     pub async fn set_disk_full(&self, on: bool) {
         self.set("index.blocks.read_only_allow_delete", on).await;
     }
@@ -196,14 +198,14 @@ impl Elasticsearch {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    /// Any request, sent to the node itself.
+    /// Sends any request to the node itself.
     pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> http::Response {
         let url = format!("http://127.0.0.1:{}{path}", self.place.http_port);
         let body = body.map(Value::to_string).unwrap_or_default();
         http::send(method, &url, &[("content-type", "application/json")], body).await
     }
 
-    /// Every document of the audit log, found by a search, in the order of the start times. None where there is no index.
+    /// Every document of the audit log, found by a search, ordered by start time. Empty if there is no index.
     pub async fn documents(&self) -> Vec<Document> {
         self.request("POST", "/log.authorize/_refresh", None).await;
         let query =
@@ -212,7 +214,7 @@ impl Elasticsearch {
             let answer = self.request("POST", "/log.authorize/_search", Some(&query)).await;
             match answer.status {
                 200 | 404 => Ok(answer),
-                // An index that has just been made does not serve yet.
+                // An index that has just been created cannot be searched yet.
                 _ => Err(format!("{answer:?}")),
             }
         })
@@ -230,7 +232,7 @@ impl Elasticsearch {
             .collect()
     }
 
-    /// How many documents the audit log has, also where a search would find too many.
+    /// The number of documents in the audit log, even if a search would find too many.
     pub async fn count(&self) -> u64 {
         self.request("POST", "/log.authorize/_refresh", None).await;
         let answer = self.request("GET", "/log.authorize/_count", None).await;
@@ -254,7 +256,7 @@ impl Elasticsearch {
         assert!(matches!(answer.status, 200 | 404), "{answer:?}");
     }
 
-    /// Undoes what a test may have left.
+    /// Undoes changes that a test may have left behind.
     async fn restore(&mut self) {
         if let Some(node) = &self.node {
             node.signal(Signal::CONT);

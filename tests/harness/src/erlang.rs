@@ -1,4 +1,4 @@
-//! Erlang expressions, evaluated inside a private broker: exact and a thousand times quicker than `rabbitmqctl`.
+//! Erlang expressions, evaluated inside a private broker: exact, and a thousand times faster than `rabbitmqctl`.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// Calls of this process so far.
+/// The number of calls that this process has made so far.
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// A broker's Erlang node.
@@ -23,7 +23,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The value of the last of `expressions`, which `rabbit_json` must be able to encode.
+    /// Evaluates `expressions` and returns the value of the last one, which `rabbit_json` must be able to encode.
     pub(crate) async fn eval(&self, expressions: &str) -> anyhow::Result<Value> {
         let script = format!(
             "HarnessResult = begin {expressions} end, io:format(\"~s~n\", [rabbit_json:encode(HarnessResult)]).\n"
@@ -34,8 +34,8 @@ impl Node {
                 &format!("127.0.0.1:{}", self.port),
                 "-c",
                 &self.cookie,
-                // A name of its own: a node refuses a second connection from a name it knows, such as that of a call made
-                // at the same time.
+                // Each call uses a unique name: a node refuses a second connection from a name it already holds, such as
+                // that of a concurrent call.
                 "-h",
                 &format!(
                     "harness{}x{}",
@@ -72,8 +72,8 @@ pub(crate) fn binary(bytes: impl AsRef<[u8]>) -> String {
     format!("<<{}>>", bytes.join(","))
 }
 
-/// An AMQP field, type and value, as a Python client would type it: integers of up to 32 bits are signed 32-bit,
-/// longer ones 64-bit, floats double.
+/// An AMQP field, type and value, typed as a Python client would type it: integers of up to 32 bits as signed 32-bit,
+/// longer ones as 64-bit, floats as double.
 pub(crate) fn field(value: &Value) -> String {
     match value {
         Value::Null => "void,undefined".to_owned(),
@@ -92,7 +92,7 @@ pub(crate) fn field(value: &Value) -> String {
     }
 }
 
-/// An AMQP table; whatever is no JSON object is an empty one.
+/// An AMQP table; a value that is not a JSON object becomes an empty table.
 pub(crate) fn table(value: &Value) -> String {
     let entries = value.as_object().into_iter().flatten();
     let entries: Vec<String> = entries

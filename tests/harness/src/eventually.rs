@@ -1,16 +1,16 @@
-//! Waiting for a condition with a bound.
+//! Waits for a condition, up to a time limit.
 
 use std::future::Future;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-/// How long to wait between two looks.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Looks again and again until `probe` returns `Ok`, and returns its value.
+/// Calls `probe` repeatedly until it returns `Ok`, and returns its value.
 ///
-/// `what` says what is waited for, the error of `probe` what was seen instead; both are in the panic when `timeout`
-/// has passed.
+/// `what` describes the condition, and the error of `probe` describes what was seen instead; the panic after
+/// `timeout` contains both.
 #[track_caller]
 pub fn eventually<T, F, P>(
     what: impl Into<String>,

@@ -1,4 +1,4 @@
-//! What outlives a test process that is killed: a small shell that ends the servers and removes the directories.
+//! A guard that outlives a killed test process: a small shell that ends the servers and removes the directories.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -9,8 +9,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
-/// Reads what to guard from its standard input. The end of that input is the end of the test process, however it
-/// came; then every process group still guarded is killed and every directory removed.
+/// Reads what to guard from its standard input. That input ends when the test process ends, for whatever reason;
+/// then every process group that is still guarded is killed and every directory is removed.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 groups=
@@ -33,17 +33,17 @@ done
 [ $# -eq 0 ] || rm -rf -- "$@"
 "#;
 
-/// Has the process group killed when this test process ends.
+/// Ensures that the process group is killed when this test process ends.
 pub(crate) fn guard_group(leader: u32) {
     tell("guard", leader);
 }
 
-/// The leader of the group has been waited for: its number may soon be another's.
+/// Stops guarding a group whose leader has been waited for: its number may soon belong to another process.
 pub(crate) fn release_group(leader: u32) {
     tell("release", leader);
 }
 
-/// A temporary directory, removed when dropped and also when the test process is killed.
+/// A temporary directory that is removed when dropped, and also when the test process is killed.
 #[derive(Debug)]
 pub struct Scratch(TempDir);
 
@@ -58,12 +58,12 @@ impl Scratch {
         Self(directory)
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// The path of `name` in it.
+    /// The path of `name` in the directory.
     pub fn join(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }

@@ -1,4 +1,4 @@
-//! An HTTP client for tests: one fresh connection per request, so that hundreds may run at once.
+//! An HTTP client for tests: each request uses a new connection, so that hundreds can run at once.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// No request of a test takes longer.
+/// The longest time that a test's request may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// An answer as it came.
+/// A response as it was received.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// Names in lower case.
+    /// The headers, with names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body, unchunked.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// The first header of that name (lower case).
+    /// The first header with this name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -40,7 +40,7 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; panics when it is none.
+    /// The body as JSON; panics if it is not valid JSON.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
@@ -58,32 +58,32 @@ impl fmt::Debug for Response {
     }
 }
 
-/// GET; panics when no answer comes.
+/// Sends a GET request; panics if no answer arrives.
 pub async fn get(url: &str) -> Response {
     send("GET", url, &[], Vec::new()).await
 }
 
-/// PUT without a body; panics when no answer comes.
+/// Sends a PUT request without a body; panics if no answer arrives.
 pub async fn put(url: &str) -> Response {
     send("PUT", url, &[], Vec::new()).await
 }
 
-/// DELETE; panics when no answer comes.
+/// Sends a DELETE request; panics if no answer arrives.
 pub async fn delete(url: &str) -> Response {
     send("DELETE", url, &[], Vec::new()).await
 }
 
-/// POST of a body; panics when no answer comes.
+/// Sends a POST request with this body; panics if no answer arrives.
 pub async fn post(url: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Response {
     send("POST", url, &[("content-type", content_type)], body).await
 }
 
-/// POST of JSON; panics when no answer comes.
+/// Sends a POST request with a JSON body; panics if no answer arrives.
 pub async fn post_json(url: &str, body: &serde_json::Value) -> Response {
     post(url, "application/json", body.to_string()).await
 }
 
-/// Any request; panics when no answer comes.
+/// Sends any request; panics if no answer arrives.
 pub async fn send(method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Response {
     match try_send(method, url, headers, body).await {
         Ok(response) => response,
@@ -91,7 +91,7 @@ pub async fn send(method: &str, url: &str, headers: &[(&str, &str)], body: impl 
     }
 }
 
-/// Any request. Fails when the server cannot be reached or does not answer within a minute.
+/// Sends any request. Fails if the server cannot be reached or does not answer within a minute.
 pub async fn try_send(
     method: &str,
     url: &str,
@@ -128,7 +128,7 @@ async fn exchange(address: &str, request: Request<Full<Bytes>>) -> anyhow::Resul
         let body = body.collect().await?.to_bytes().to_vec();
         anyhow::Ok((head, body))
     };
-    // The connection may fail after the answer is complete; only the answer counts.
+    // The connection may fail after the answer is complete; only the answer matters.
     let (_, answer) = tokio::join!(connection, answer);
     let (head, body) = answer?;
     let headers = head.headers.iter();
@@ -146,7 +146,7 @@ async fn exchange(address: &str, request: Request<Full<Bytes>>) -> anyhow::Resul
     })
 }
 
-/// Sends bytes as they are and returns all that comes back until the server closes the connection.
+/// Sends bytes unchanged and returns everything received until the server closes the connection.
 pub async fn raw(address: &str, request: &[u8]) -> anyhow::Result<Vec<u8>> {
     let talk = async {
         let mut stream = TcpStream::connect(address).await?;

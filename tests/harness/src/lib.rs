@@ -46,5 +46,5 @@ pub use redis_server::{AuditKeys, AuditRecord, Redis};
 pub use reply::{Gate, Reply};
 pub use vhost::{Consumer, Depth, Vhost};
 
-/// Ends every message about a missing server.
+/// The text at the end of every message about a missing server.
 const SETUP: &str = "; run `make test`, or scripts/setup, which installs what the tests need";

@@ -1,5 +1,5 @@
-//! Where a program's standard error goes, for tests that take it away: a pipe whose reader leaves or stands still, a
-//! terminal that is closed, a full disk, nothing at all.
+//! Destinations for a program's standard error, for tests that take it away: a pipe whose reader leaves or stalls, a
+//! terminal that is closed, a full disk, or nothing at all.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -17,10 +17,10 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::guard::Scratch;
 
-/// Between two looks of the reader.
+/// The reader's polling interval.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A place for a program's standard error.
+/// A destination for a program's standard error.
 #[derive(Debug)]
 pub struct LogPlace {
     path: PathBuf,
@@ -30,7 +30,7 @@ pub struct LogPlace {
 
 #[derive(Debug)]
 enum Kind {
-    /// A named pipe or a terminal, and who reads it.
+    /// A named pipe or a terminal, and its reader.
     Read(Arc<Mutex<Reader>>),
     File,
     Closed,
@@ -44,7 +44,7 @@ struct Reader {
 }
 
 impl LogPlace {
-    /// A pipe, as a log collector or `| tee` has it.
+    /// A pipe, as with a log collector or `| tee`.
     pub fn pipe() -> Self {
         let directory = Scratch::new();
         let path = directory.join("log");
@@ -72,7 +72,7 @@ impl LogPlace {
         }
     }
 
-    /// A file, to which lines are appended: `/dev/full` is one on a disk without room.
+    /// A file to which lines are appended: `/dev/full` behaves like a file on a full disk.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -81,7 +81,7 @@ impl LogPlace {
         }
     }
 
-    /// Closed.
+    /// A closed standard error.
     pub fn closed() -> Self {
         Self {
             path: PathBuf::new(),
@@ -90,7 +90,7 @@ impl LogPlace {
         }
     }
 
-    /// What to start instead of `program` with `arguments`, so that its standard error goes here.
+    /// The command to start instead of `program` with `arguments`, so that its standard error goes here.
     pub fn command(&self, program: &Path, arguments: &[&str]) -> (&'static str, Vec<String>) {
         let to = match self.kind {
             Kind::Closed => "&-".to_owned(),
@@ -104,17 +104,17 @@ impl LogPlace {
         ("/bin/sh", words.map(str::to_owned).collect())
     }
 
-    /// The reader leaves, or the terminal is closed.
+    /// Makes the reader leave, or closes the terminal.
     pub fn lose(&self) {
         self.reader().end = None;
     }
 
-    /// The reader of a pipe is there again.
+    /// Lets the reader of a pipe return.
     pub fn come_back(&self) {
         self.reader().end = Some(readable(&self.path));
     }
 
-    /// The reader reads no more, and whatever lies between it and the program is full.
+    /// Stops the reader from reading, and fills the buffer between it and the program.
     pub fn stand_still(&self) {
         self.reader().stands_still = true;
         let mut writer = nonblocking().write(true).open(&self.path).expect("a writer");
@@ -129,7 +129,7 @@ impl LogPlace {
         }
     }
 
-    /// What has been read so far.
+    /// The text read so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.reader().text).into_owned()
     }
@@ -146,7 +146,7 @@ fn locked(reader: &Mutex<Reader>) -> MutexGuard<'_, Reader> {
     reader.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads for as long as the place is there.
+/// Reads until the place is dropped.
 fn read(end: File) -> Kind {
     let reader = Arc::new(Mutex::new(Reader {
         end: Some(end),
@@ -169,12 +169,12 @@ impl Reader {
         let Some(end) = self.end.as_mut().filter(|_| !self.stands_still) else {
             return;
         };
-        // Ends with an error where nothing more is there for now.
+        // This returns an error if there is nothing more to read for now.
         let _for_now = end.read_to_end(&mut self.text);
     }
 }
 
-/// Can be opened before anybody writes.
+/// Opens the pipe for reading without waiting for a writer.
 fn readable(pipe: &Path) -> File {
     let opened = nonblocking().read(true).open(pipe);
     opened.expect("the pipe can be read")

@@ -1,4 +1,4 @@
-//! Messages into and out of a virtual host.
+//! Publishes messages to a virtual host and takes messages from it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -12,18 +12,18 @@ use crate::vhost::{Vhost, text};
 pub struct Delivered {
     /// The properties that are set, under their AMQP names; `headers` is an object.
     pub properties: Value,
-    /// The exchange it was published to.
+    /// The exchange to which it was published.
     pub exchange: String,
-    /// With this key.
+    /// The routing key with which it was published.
     pub routing_key: String,
     /// Whether it was delivered before.
     pub redelivered: bool,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Delivered {
-    /// The message for people: where it went, each property and header in a line of its own, the body.
+    /// The message in readable form: its destination, each property and header on its own line, and the body.
     pub fn shown(&self) -> String {
         let mut lines = vec![format!("to {:?} with key {:?}", self.exchange, self.routing_key)];
         let mut properties = self.properties.as_object().cloned().unwrap_or_default();
@@ -57,7 +57,7 @@ const PROPERTIES: [&str; 14] = [
 
 impl Vhost {
     /// Publishes a message with these properties (an object under AMQP names; `headers` typed as a Python client
-    /// types them) and waits for the broker's confirmation; panics when it reaches no queue.
+    /// types them) and waits for the broker's confirmation; panics if it does not reach a queue.
     pub async fn publish(&self, exchange: &str, routing_key: &str, properties: &Value, body: &[u8]) {
         let fields: Vec<String> = PROPERTIES
             .iter()

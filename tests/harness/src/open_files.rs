@@ -1,14 +1,14 @@
-//! How many files a test process may open.
+//! The number of files that a test process may open.
 
 use std::sync::Once;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Several tests at once hold both ends of hundreds of connections.
+/// Concurrent tests hold both ends of hundreds of connections.
 const WANTED: u64 = 8192;
 
-/// Raises the limit of this process, and of the programs that it starts, as far as the system allows and the tests need: a
-/// usual shell has 1024. What stays too low shows in the test that opens one file too many.
+/// Raises the limit of this process, and of the programs that it starts, as far as the system allows and the tests need:
+/// the limit is usually 1024 in a shell. If it stays too low, the test that opens one file too many fails.
 pub(crate) fn allow_many() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! What a program printed so far.
+//! The output of a program so far.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
-/// The lines of both streams in the order of arrival.
+/// The lines of both streams in order of arrival.
 #[derive(Default)]
 pub(crate) struct Output {
     lines: Mutex<Vec<Line>>,
-    /// Wakes who waits for the next line.
+    /// Wakes the tasks that wait for the next line.
     pub(crate) changed: Notify,
 }
 
@@ -33,7 +33,8 @@ impl Output {
         pipe: impl Read + Send + 'static,
     ) -> JoinHandle<()> {
         let output = Arc::clone(output);
-        // A thread and no task: a server shared by several tests outlives the runtime of the test that started it.
+        // This is a thread, not a task: a server shared by several tests outlives the runtime of the test that
+        // started it.
         std::thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
             let mut bytes = Vec::new();

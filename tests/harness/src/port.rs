@@ -1,4 +1,4 @@
-//! Ports of the loopback address.
+//! Ports on the loopback address.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -8,23 +8,23 @@ use tokio::net::TcpSocket;
 
 use crate::open_files;
 
-/// Below Linux's usual range for outgoing connections, 32768 and up.
+/// The first port to use: below Linux's usual range for outgoing connections, which starts at 32768.
 const FIRST: u16 = 15_000;
 const COUNT: u16 = 17_000;
 
-/// What reserves the ports given out so far, until this process ends.
+/// The reservations of the ports given out so far; they last until this process ends.
 static RESERVED: Mutex<Vec<Reservation>> = Mutex::new(Vec::new());
 
-/// The UDP socket keeps the number from other test processes. The TCP socket does not listen, and the server binds beside it,
-/// as every server sets `SO_REUSEADDR`; it keeps the port from outgoing connections where the system has another range for
-/// them than usual.
+/// The reservation of a port. The UDP socket keeps the number from other test processes. The TCP socket does not listen, and
+/// the server can bind to the same port because every server sets `SO_REUSEADDR`; this socket keeps outgoing connections off
+/// the port if the system uses another range for them than usual.
 struct Reservation {
     _from_other_tests: UdpSocket,
     _from_clients: TcpSocket,
 }
 
-/// A TCP port of 127.0.0.1 that nobody listens on and that no other call, in this or another test process, returns
-/// as long as this process lives. The server can bind it at any later time, and again after a restart.
+/// Returns a TCP port on 127.0.0.1 that nothing listens on and that no other call, in this or another test process, returns
+/// while this process lives. The server can bind to it at any later time, and again after a restart.
 pub fn free_port() -> u16 {
     let start = RandomState::new().hash_one(std::process::id()) % u64::from(COUNT);
     let start = u16::try_from(start).expect("less than COUNT");
@@ -41,7 +41,7 @@ pub fn free_port() -> u16 {
     panic!("no port is free between {FIRST} and {}", FIRST + COUNT);
 }
 
-/// `None` when somebody else has the port.
+/// Reserves a port; `None` if another process has it.
 fn reserve(port: u16) -> Option<Reservation> {
     let from_other_tests = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
@@ -56,8 +56,8 @@ fn reserve(port: u16) -> Option<Reservation> {
     })
 }
 
-/// A listener of the harness itself on any port of this address, and that port. Its backlog takes a burst of a thousand
-/// connections; with the usual 128, the rest would be a second late.
+/// A listener for the harness itself on a free port of this address, and that port. Its backlog can hold a burst of a
+/// thousand connections; with the usual 128, the rest would be delayed by a second.
 pub(crate) fn listen(address: Ipv4Addr) -> (tokio::net::TcpListener, u16) {
     open_files::allow_many();
     let listening = || {
@@ -82,7 +82,7 @@ mod tests {
             assert!(TcpListener::bind(address).is_err(), "one server at a time");
             drop(server);
         }
-        // The system gives a client none that it could not bind itself.
+        // The system does not give a client a port that the client could not bind itself.
         let client = TcpSocket::new_v4().unwrap();
         assert!(client.bind(address).is_err());
     }

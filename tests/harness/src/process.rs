@@ -1,4 +1,4 @@
-//! A program under test: its output, its signals, its end.
+//! A program under test: its output, its signals and its exit.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -16,19 +16,19 @@ use crate::guard::{self, Scratch};
 use crate::open_files;
 use crate::output::{Output, Stream};
 
-/// What every child finds in its environment besides the variables it is given.
+/// The `PATH` of every child, which it has in addition to the variables that it is given.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How often to look whether a child has ended.
+/// The interval at which to check whether a child has ended.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How many lines of output a failing test shows.
+/// The number of output lines that a failing test shows.
 const TAIL: usize = 60;
 
-/// A running program. Dropped, it is killed together with its own children; when the test is failing, the end of its
-/// output is printed.
+/// A running program. When dropped, it is killed together with its children; if the test is failing, the last lines
+/// of its output are printed.
 ///
-/// It leads a process group, and its working directory and `HOME` are a temporary directory of its own.
+/// It leads a process group, and a temporary directory of its own is both its working directory and its `HOME`.
 pub struct Process {
     name: String,
     pid: u32,
@@ -39,7 +39,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `program` with `args`; its environment is `PATH`, `HOME`, `LANG=C.UTF-8` and `env`, nothing inherited.
+    /// Starts `program` with `args`; its environment is `PATH`, `HOME`, `LANG=C.UTF-8` and `env`, with nothing
+    /// inherited.
     pub fn spawn<A, K, V>(
         program: impl AsRef<Path>,
         args: impl IntoIterator<Item = A>,
@@ -90,17 +91,17 @@ impl Process {
         }
     }
 
-    /// The number of the process, also of its group.
+    /// The process id, which is also the id of its group.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Its working directory.
+    /// The working directory of the process.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// All lines so far, standard output and standard error in the order of arrival.
+    /// All lines so far, from standard output and standard error in order of arrival.
     pub fn lines(&self) -> Vec<String> {
         self.output
             .locked()
@@ -119,12 +120,13 @@ impl Process {
         self.output.of(Stream::Stderr)
     }
 
-    /// The first line that contains `text`, waited for; panics when the program ends without it or `timeout` passes.
+    /// Waits for the first line that contains `text` and returns it; panics if the program ends without printing it
+    /// or `timeout` passes.
     pub async fn wait_for_line(&self, text: &str, timeout: Duration) -> String {
         self.wait_for_lines(text, 1, timeout).await.remove(0)
     }
 
-    /// The first `count` lines that contain `text`, waited for as in [`Process::wait_for_line`].
+    /// Waits for the first `count` lines that contain `text` and returns them, as in [`Process::wait_for_line`].
     pub async fn wait_for_lines(&self, text: &str, count: usize, timeout: Duration) -> Vec<String> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -147,12 +149,12 @@ impl Process {
                 found.len(),
                 self.tail()
             );
-            // The end of the program changes nothing in its output, so look for it every now and then.
+            // The end of the program does not change its output, so check for it from time to time.
             let _ = tokio::time::timeout(PAUSE * 4, self.output.changed.notified()).await;
         }
     }
 
-    /// Sends a signal to the process itself; one that has ended gets nothing.
+    /// Sends a signal to the process itself, unless it has already ended.
     pub fn signal(&self, signal: Signal) {
         let mut child = self.child();
         if child.try_wait().is_ok_and(|status| status.is_none()) {
@@ -161,11 +163,11 @@ impl Process {
         }
     }
 
-    /// SIGKILL to the process and its children, and waits for the end.
+    /// Sends SIGKILL to the process and its children, and waits until the process has ended.
     pub fn kill(&self) -> ExitStatus {
         let mut child = self.child();
         if child.try_wait().is_ok_and(|status| status.is_none()) {
-            // A group whose members have all just ended is no error.
+            // It is not an error if all members of the group have just ended.
             let _ = kill_process_group(pid(self.pid), Signal::KILL);
         }
         let status = child
@@ -176,7 +178,7 @@ impl Process {
         status
     }
 
-    /// How it ended, `None` while it runs.
+    /// The exit status, or `None` while the process is running.
     pub fn try_exit(&self) -> Option<ExitStatus> {
         let status = self
             .child()
@@ -186,7 +188,7 @@ impl Process {
         Some(status)
     }
 
-    /// Waits for the end; panics when `timeout` passes. All output has been read afterwards.
+    /// Waits for the process to end, with all of its output read; panics if `timeout` passes.
     pub async fn wait_exit(&self, timeout: Duration) -> ExitStatus {
         let deadline = Instant::now() + timeout;
         loop {
@@ -203,7 +205,7 @@ impl Process {
         }
     }
 
-    /// The last lines of the output, for messages.
+    /// The last lines of the output, for use in messages.
     pub fn tail(&self) -> String {
         let lines = self.output.locked();
         let start = lines.len().saturating_sub(TAIL);
@@ -217,13 +219,14 @@ impl Process {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The process has been waited for: nobody may signal its number any more, and its pipes come to their end.
+    /// Cleans up after the process has been waited for: its id must not be signalled any more, and its pipes must
+    /// reach their end.
     fn ended(&self) {
         let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
         if readers.is_empty() {
             return;
         }
-        // What is left of the group would keep the pipes open.
+        // Any remaining members of the group would keep the pipes open.
         let _ = kill_process_group(pid(self.pid), Signal::KILL);
         guard::release_group(self.pid);
         for reader in readers {

@@ -1,22 +1,22 @@
-//! The kernel's figures of a program under test, and stopping it in its tracks.
+//! The kernel's figures for a program under test, and suspending and resuming it.
 
 use std::time::{Duration, Instant};
 
 use crate::process::{Process, Signal};
 
-/// How often to look whether it has stopped.
+/// The interval at which to check whether the process has stopped.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long a process may take to stop.
+/// The longest time that a process may take to stop.
 const FREEZE: Duration = Duration::from_mins(1);
 
 impl Process {
-    /// Its resident anonymous memory in KiB: stacks and heap. The pages of its program file are left out, as how many of them
-    /// are resident depends on what has run so far and on the page cache.
+    /// The resident anonymous memory of the process in KiB: stacks and heap. The pages of its program file are not counted,
+    /// because how many of them are resident depends on what has run so far and on the page cache.
     ///
     /// # Panics
     ///
-    /// When it has ended.
+    /// If the process has ended.
     pub fn anonymous_memory(&self) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
@@ -25,18 +25,18 @@ impl Process {
         kib.and_then(|kib| kib.parse().ok()).expect("RssAnon in kB")
     }
 
-    /// How many file descriptors it has open.
+    /// The number of file descriptors that the process has open.
     ///
     /// # Panics
     ///
-    /// When it has ended.
+    /// If the process has ended.
     pub fn open_files(&self) -> usize {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid()));
         files.expect("the process lives").count()
     }
 
-    /// Stops the process in its tracks, until [`Process::thaw`]. None of its threads runs any more when this returns: on a busy
-    /// machine some go on for a while after the signal.
+    /// Suspends the process until [`Process::thaw`] is called. When this returns, none of its threads is running any more:
+    /// on a busy machine, some continue for a while after the signal.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
         let deadline = Instant::now() + FREEZE;
@@ -50,7 +50,7 @@ impl Process {
         }
     }
 
-    /// The process goes on after [`Process::freeze`].
+    /// Resumes the process after [`Process::freeze`].
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -59,7 +59,7 @@ impl Process {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the process lives");
         threads.flatten().all(|thread| {
             let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            // The state follows the name, which may hold anything. A thread that has just ended has none.
+            // The state follows the name, which may contain any characters. A thread that has just ended has no state.
             stat.rsplit(") ")
                 .next()
                 .is_none_or(|state| !state.starts_with(['R', 'S', 'D']))

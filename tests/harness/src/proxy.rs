@@ -1,4 +1,4 @@
-//! A TCP relay whose line a test can cut, silence or slow down, or have end elsewhere.
+//! A TCP relay whose line a test can cut, silence, slow down or redirect.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::port::listen;
 
-/// A relay on 127.0.0.1 to another address, until it is dropped.
+/// A relay on 127.0.0.1 to another address; it runs until it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -26,17 +26,17 @@ pub struct Proxy {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
-    /// Bytes pass.
+    /// Bytes are relayed.
     Open,
-    /// Bytes of the target pass after this time.
+    /// Bytes from the target are relayed after this delay.
     Slow(Duration),
-    /// Bytes are swallowed both ways; connections stay open and new ones are accepted.
+    /// Bytes are swallowed in both directions; connections stay open and new ones are accepted.
     Silent,
-    /// Connections are closed, new ones at once.
+    /// Connections are closed; new ones are closed at once.
     Cut,
 }
 
-/// The line, and how often it was cut: a cut that is mended at once has ended every connection all the same.
+/// The line, and how often it was cut: even a cut that is repaired at once has ended every connection.
 #[derive(Debug, Clone, Copy)]
 struct State {
     line: Line,
@@ -82,22 +82,22 @@ impl Proxy {
         }
     }
 
-    /// Its port.
+    /// The relay's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// How many connections there were.
+    /// The number of connections accepted so far.
     pub fn accepted(&self) -> usize {
         self.accepted.load(Ordering::Relaxed)
     }
 
-    /// From now on swallows everything. A connection that was silent once stays so.
+    /// Swallows everything from now on. A connection that has been silenced once stays silent.
     pub fn silence(&self) {
         self.set(Line::Silent);
     }
 
-    /// Closes every connection, and new ones as they come.
+    /// Closes every connection, including new ones as they arrive.
     pub fn cut(&self) {
         self.state.send_modify(|state| {
             state.line = Line::Cut;
@@ -105,7 +105,7 @@ impl Proxy {
         });
     }
 
-    /// From now on holds back each piece that the target sends for so long.
+    /// Delays each chunk that the target sends by `pause` from now on.
     pub fn slow_down(&self, pause: Duration) {
         self.set(Line::Slow(pause));
     }
@@ -147,8 +147,8 @@ async fn serve(
     }
 }
 
-/// Relays until the line changes, then does as the line says until it is cut. Neither side learns of the other's end
-/// over a silent line.
+/// Relays until the line changes, then does as the line requires until it is cut. Over a silent line, neither side
+/// learns that the other has closed the connection.
 async fn relay(client: TcpStream, target: String, mut state: watch::Receiver<State>) {
     let State { line, cuts } = *state.borrow_and_update();
     let mut server = None;
@@ -161,7 +161,7 @@ async fn relay(client: TcpStream, target: String, mut state: watch::Receiver<Sta
     let (mut from_client, mut to_client) = client.into_split();
     if let Some((from_server, to_server)) = &mut server {
         let pauses = state.clone();
-        // The state first: what comes after it has changed must not pass.
+        // The state is checked first: bytes that arrive after it has changed must not pass.
         tokio::select! {
             biased;
             () = until(&mut state, |now| now.cuts != cuts || now.line == Line::Silent) => {}
@@ -182,12 +182,12 @@ async fn relay(client: TcpStream, target: String, mut state: watch::Receiver<Sta
     }
 }
 
-/// Waits for a state; also the end of the proxy is one.
+/// Waits until the state matches, or until the proxy ends.
 async fn until(state: &mut watch::Receiver<State>, is_it: impl FnMut(&State) -> bool) {
     let _ended = state.wait_for(is_it).await;
 }
 
-/// `pause` tells how long each piece is held back.
+/// Copies bytes; `pause` returns how long to delay each chunk.
 async fn copy(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, pause: impl Fn() -> Duration) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {

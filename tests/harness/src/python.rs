@@ -8,20 +8,20 @@ use crate::http;
 use crate::process::Process;
 use crate::redis_server::Redis;
 
-/// Importing Celery takes a second, on a busy machine many times as long.
+/// Importing Celery takes a second, but several times as long on a busy machine.
 const START: Duration = Duration::from_mins(3);
 
-/// An HTTP service under test, Python or not.
+/// An HTTP service under test, written in Python or in Rust.
 #[derive(Debug)]
 pub struct Service {
-    /// Its process.
+    /// The service's process.
     pub process: Process,
-    /// Its port on 127.0.0.1.
+    /// The service's port on 127.0.0.1.
     pub port: u16,
 }
 
 impl Service {
-    /// Waits until the process answers HTTP requests on `port`; panics when it ends or three minutes pass.
+    /// Waits until the process answers HTTP requests on `port`; panics if it ends or three minutes pass.
     pub async fn start(process: Process, port: u16) -> Self {
         let url = format!("http://127.0.0.1:{port}/");
         eventually(format!("an answer from {url}"), START, || async {
@@ -36,7 +36,7 @@ impl Service {
         Self { process, port }
     }
 
-    /// Its base URL, without a final slash.
+    /// The base URL of the service, without a final slash.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -69,8 +69,8 @@ pub async fn acl_service(port: u16, redis: &Redis) -> Service {
     .await
 }
 
-/// Starts the Python worker (two pool processes unless `arguments` say otherwise) and waits until it consumes.
-/// With `redis` it logs there, otherwise nowhere.
+/// Starts the Python worker (with two pool processes unless `arguments` specify otherwise) and waits until it
+/// consumes. If `redis` is given, the worker logs there, otherwise nowhere.
 pub async fn worker(
     broker_url: &str,
     acl_url: &str,
@@ -97,13 +97,13 @@ pub async fn worker(
     worker
 }
 
-/// Runs `celery` with these arguments, such as `-A authorization_worker.tasks inspect ping`, and returns what it
-/// printed; panics when it fails.
+/// Runs `celery` with these arguments, such as `-A authorization_worker.tasks inspect ping`, and returns its
+/// output; panics if it fails.
 pub async fn celery(arguments: &[&str], broker_url: &str) -> String {
     output(&spawn("celery", arguments, &[("BROKER_URL", broker_url)])).await
 }
 
-/// Runs a Python program, given as its text, that may import the twins, and returns what it printed; panics when it
+/// Runs a Python program, given as source text, that may import the twins, and returns its output; panics if it
 /// fails.
 pub async fn python(program: &str, variables: &[(&str, &str)]) -> String {
     output(&spawn("python", &["-c", program], variables)).await

@@ -1,4 +1,4 @@
-//! A request as the receiver read it, to the byte.
+//! A request exactly as the receiver read it.
 
 use std::time::Instant;
 
@@ -6,23 +6,23 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
 
-/// A request as it came.
+/// A request as it was received.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// The method.
     pub method: String,
-    /// The request target, to the letter.
+    /// The request target, unchanged.
     pub target: String,
     /// All header lines in order, names as sent.
     pub headers: Vec<(String, String)>,
     /// The body, unchunked.
     pub body: Vec<u8>,
-    /// When it was complete.
+    /// The time at which the request was complete.
     pub at: Instant,
 }
 
 impl Received {
-    /// The target up to the query.
+    /// The part of the target before the query.
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
@@ -37,7 +37,7 @@ impl Received {
             .map(|(_, v)| v)
     }
 
-    /// The first header of that name, in any case.
+    /// The first header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -45,12 +45,12 @@ impl Received {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The body as JSON; panics when it is none.
+    /// The body as JSON; panics if it is not valid JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
-    /// A text field of the JSON body, such as `status`; empty when there is none.
+    /// A text field of the JSON body, such as `status`; empty if there is no such field.
     pub fn field(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_default().to_owned()
     }
@@ -109,7 +109,7 @@ async fn read_exact(
     stream.read_exact(&mut into[start..]).await.map(|_| ())
 }
 
-/// A line without its end; `None` at the end of the connection.
+/// Reads a line, without its line ending; `None` at the end of the connection.
 async fn read_line(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<String>> {
     let mut bytes = Vec::new();
     if stream.read_until(b'\n', &mut bytes).await? == 0 {

@@ -1,4 +1,5 @@
-//! The other end of a callback: an HTTP server that records every request to the byte and answers as told.
+//! The receiving end of a callback: an HTTP server that records every request byte for byte and answers as
+//! instructed.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -15,7 +16,7 @@ use crate::port::listen;
 use crate::received::{Received, read_request};
 use crate::reply::{Reply, answer};
 
-/// A server on 127.0.0.1 that lives until it is dropped.
+/// A server on 127.0.0.1 that runs until it is dropped.
 #[derive(Debug)]
 pub struct Receiver {
     port: u16,
@@ -26,12 +27,12 @@ pub struct Receiver {
 type Rule = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
 
 impl Receiver {
-    /// Starts a receiver that answers as [`Reply::by_path`] says.
+    /// Starts a receiver that answers according to [`Reply::by_path`].
     pub async fn start() -> Self {
         Self::start_with(Reply::by_path).await
     }
 
-    /// Starts a server that answers as `rule` says, such as a stand-in for the ACL service.
+    /// Starts a server that answers according to `rule`, such as a stand-in for the ACL service.
     #[expect(
         clippy::unused_async,
         reason = "it needs the runtime, as the start of every other server here"
@@ -40,7 +41,7 @@ impl Receiver {
         Self::start_on(Ipv4Addr::LOCALHOST, rule)
     }
 
-    /// The same on every address of this machine, so that containers reach it.
+    /// Starts such a server on every address of this machine, so that containers can reach it.
     #[expect(
         clippy::unused_async,
         reason = "it needs the runtime, as the start of every other server here"
@@ -61,33 +62,33 @@ impl Receiver {
         }
     }
 
-    /// Its port.
+    /// The server's port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The URL of `path_and_query`, which begins with a slash. The host is an address: the services refuse host
-    /// names of one label.
+    /// The URL of `path_and_query`, which begins with a slash. The host is an IP address because the services
+    /// refuse host names with a single label.
     pub fn url(&self, path_and_query: &str) -> String {
         format!("http://127.0.0.1:{}{path_and_query}", self.port)
     }
 
-    /// Every request so far, in the order in which they were complete.
+    /// All requests so far, in the order in which they were completed.
     pub fn requests(&self) -> Vec<Received> {
         locked(&self.requests).clone()
     }
 
-    /// How many requests there were.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         locked(&self.requests).len()
     }
 
-    /// Forgets what came so far.
+    /// Forgets all requests received so far.
     pub fn clear(&self) {
         locked(&self.requests).clear();
     }
 
-    /// Waits until `count` requests have come, and returns all there are.
+    /// Waits until `count` requests have arrived, and returns all requests so far.
     #[track_caller]
     pub fn wait_for(&self, count: usize, timeout: Duration) -> impl Future<Output = Vec<Received>> {
         eventually(format!("{count} callbacks"), timeout, move || async move {
@@ -114,7 +115,7 @@ impl Receiver {
         )
     }
 
-    /// All requests with a JSON body, by its `station_id`.
+    /// All requests with a JSON body, grouped by `station_id`.
     pub fn by_station(&self) -> HashMap<String, Vec<Received>> {
         let mut stations: HashMap<String, Vec<Received>> = HashMap::new();
         for request in self.requests() {
@@ -141,7 +142,7 @@ async fn serve(listener: TcpListener, rule: Rule, requests: Arc<Mutex<Vec<Receiv
     }
 }
 
-/// Answers one request after the other until either side ends the connection.
+/// Answers one request after another until either side closes the connection.
 async fn converse(stream: TcpStream, rule: Rule, requests: Arc<Mutex<Vec<Received>>>) {
     let mut stream = BufReader::new(stream);
     while let Ok(Some(request)) = read_request(&mut stream).await {

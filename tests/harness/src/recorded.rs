@@ -1,8 +1,8 @@
-//! What was recorded of the Python services (tests/golden/*.jsonl): its rows, and the HTTP requests and answers in them.
+//! Recordings of the Python services (tests/golden/*.jsonl): their rows, and the HTTP requests and answers in them.
 
 use serde_json::Value;
 
-/// The station of nearly every recorded request.
+/// The station in nearly every recorded request.
 pub const STATION: &str = "a0b1c2d3-e4f5-4678-9abc-def012345678";
 
 /// The lines of a file in tests/golden.
@@ -19,7 +19,7 @@ pub fn text<'r>(row: &'r Value, name: &str) -> &'r str {
     row[name].as_str().unwrap_or_default()
 }
 
-/// The bytes behind a recorded text: `\xe9` stands for a byte that is no UTF-8.
+/// The bytes behind a recorded text: `\xe9` stands for a byte that is not valid UTF-8.
 pub fn bytes(recorded: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(recorded.len());
     let mut rest = recorded;
@@ -46,24 +46,24 @@ pub fn bytes(recorded: &str) -> Vec<u8> {
 /// An answer, recorded or received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// `None`: not HTTP/1.
+    /// The status code; `None` if this is not an HTTP/1 response.
     pub status: Option<u16>,
-    /// `Content-Type`.
+    /// The value of `Content-Type`.
     pub content_type: Option<String>,
     /// The methods in `Allow`, sorted: Flask's order varies.
     pub allow: Vec<String>,
-    /// `Location`.
+    /// The value of `Location`.
     pub location: Option<String>,
-    /// `Retry-After`.
+    /// The value of `Retry-After`.
     pub retry_after: Option<String>,
-    /// `Content-Length`.
+    /// The value of `Content-Length`.
     pub content_length: Option<usize>,
-    /// What came after the head; bytes that are no UTF-8 are U+FFFD.
+    /// Everything after the head; bytes that are not valid UTF-8 become U+FFFD.
     pub body: String,
 }
 
 impl Answer {
-    /// From the columns of a row.
+    /// The answer recorded in the columns of a row.
     pub fn recorded(row: &Value) -> Self {
         let headers: Vec<&str> = row["headers"]
             .as_array()
@@ -88,7 +88,7 @@ impl Answer {
         answer.clone()
     }
 
-    /// All answers on a connection, without those that only say "go on".
+    /// All answers on a connection, except for those with status 100 (Continue).
     pub fn all(bytes: &[u8]) -> Vec<Self> {
         let text = String::from_utf8_lossy(bytes);
         let mut rest = text.as_ref();
@@ -132,13 +132,13 @@ impl Answer {
         }
     }
 
-    /// The same answer with the error page replaced by our error in JSON.
+    /// The same answer with the error page replaced by our JSON error.
     #[must_use]
     pub fn with_json_error(&self, message: &str) -> Self {
         self.with_json(self.status, &serde_json::json!({ "error": message }))
     }
 
-    /// The same answer with this JSON.
+    /// The same answer with this JSON body.
     #[must_use]
     pub fn with_json(&self, status: Option<u16>, body: &Value) -> Self {
         let body = format!("{body}\n");
@@ -151,7 +151,7 @@ impl Answer {
         }
     }
 
-    /// The same answer as it would be to HEAD.
+    /// The same answer as for a HEAD request.
     #[must_use]
     pub fn without_body(&self) -> Self {
         Self {
@@ -165,7 +165,7 @@ fn status_code(status: u64) -> u16 {
     u16::try_from(status).unwrap_or_else(|_| panic!("{status} is no status code"))
 }
 
-/// What the HTTP server itself, not the service, answers to a request that it cannot read.
+/// The answer of the HTTP server itself, not the service, to a request that it cannot read.
 pub fn refusal(status: u16) -> Answer {
     let mut answer = Answer::new(Some(status), &[], String::new());
     answer.content_length = Some(0);

@@ -1,4 +1,5 @@
-//! What differs from run to run in a snapshot. Each value is checked before it is masked, so that a wrong one shows.
+//! Masks the values in a snapshot that differ from run to run. Each value is checked before it is masked, so that a
+//! wrong one remains visible.
 
 use std::collections::HashMap;
 
@@ -6,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use regex::{Captures, Regex};
 use uuid::Uuid;
 
-/// A time that a test made itself, or gave to the program under test, is not further away than this.
+/// The greatest distance from now of a time that a test generated itself or gave to the program under test.
 const NEAR: SignedDuration = SignedDuration::from_mins(5);
 
-/// The text with placeholders: UUIDs by the order in which they appear, so that one that returns is seen to be the same;
-/// times around now; senders on this host; ports on the loopback address. Anything else of such a shape stays.
+/// The text with placeholders for UUIDs, numbered in order of appearance so that repeated ones can be recognized; for
+/// times close to now; for senders on this host; and for ports on the loopback address. Other values of the same form
+/// are left unchanged.
 pub fn redacted(text: &str) -> String {
     let mut known = HashMap::new();
     let text = replaced(
@@ -47,7 +49,7 @@ fn is_near(time: Timestamp) -> bool {
     time.duration_since(Timestamp::now()).abs() < NEAR
 }
 
-/// Replaces what matches and passes the check.
+/// Replaces everything that matches and passes the check.
 fn replaced(text: &str, pattern: &str, mut check: impl FnMut(&str) -> Option<String>) -> String {
     let pattern = Regex::new(pattern).expect("a pattern");
     let checked = |found: &Captures<'_>| check(&found[0]).unwrap_or_else(|| found[0].to_owned());

@@ -1,4 +1,4 @@
-//! A private Redis.
+//! A private Redis server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,11 @@ use crate::guard::Scratch;
 use crate::port::free_port;
 use crate::process::{Process, Signal};
 
-/// For the server to start or to end, and for each of its answers: the client's own half a second is little on a busy machine.
+/// The time limit for the server to start or end, and for each of its answers: the client's own limit of half a second is
+/// too short on a busy machine.
 const WAIT: Duration = Duration::from_mins(1);
 
-/// A Redis server of one test, on the loopback address.
+/// A Redis server for one test, on the loopback address.
 #[derive(Debug)]
 pub struct Redis {
     server: Option<Process>,
@@ -23,12 +24,12 @@ pub struct Redis {
     directory: Scratch,
 }
 
-/// An audit record: one hash `log:authorize:<start, ns>:<station>:<token>`.
+/// An audit record: a hash `log:authorize:<start, ns>:<station>:<token>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AuditRecord {
     /// The key of the hash.
     pub key: String,
-    /// Its fields.
+    /// The fields of the hash.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -37,12 +38,12 @@ pub struct AuditRecord {
 pub struct AuditKeys(Client);
 
 impl AuditKeys {
-    /// All of them, `None` when the server does not answer within two seconds.
+    /// All keys, or `None` if the server does not answer within two seconds.
     pub async fn list(&self) -> Option<Vec<String>> {
         self.ask(cmd("KEYS").arg("log:authorize:*")).await
     }
 
-    /// How many keys of any kind there are, `None` likewise.
+    /// The number of keys of any kind, or `None` as above.
     pub async fn count(&self) -> Option<usize> {
         self.ask(&cmd("DBSIZE")).await
     }
@@ -59,19 +60,19 @@ impl AuditKeys {
 }
 
 impl AuditRecord {
-    /// A field; empty when there is none.
+    /// The value of a field; empty if there is no such field.
     pub fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
 }
 
 impl Redis {
-    /// Starts one that keeps nothing on disk and waits until it serves.
+    /// Starts a server that keeps nothing on disk, and waits until it is ready.
     pub async fn start() -> Self {
         Self::start_with(false).await
     }
 
-    /// Starts one that keeps every write, so that it is still there after [`Redis::start_again`].
+    /// Starts a server that persists every write, so that the data is still there after [`Redis::start_again`].
     pub async fn start_durable() -> Self {
         Self::start_with(true).await
     }
@@ -87,7 +88,7 @@ impl Redis {
         redis
     }
 
-    /// Its port on 127.0.0.1.
+    /// The server's port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -100,12 +101,12 @@ impl Redis {
         ]
     }
 
-    /// A client for it.
+    /// A client for the server.
     pub fn client(&self) -> Client {
         Client::open(("127.0.0.1", self.port)).unwrap_or_else(|error| panic!("no Redis address: {error}"))
     }
 
-    /// A connection to it; panics when it does not serve.
+    /// A connection to the server; panics if the server does not respond.
     pub async fn connection(&self) -> MultiplexedConnection {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(WAIT))
@@ -115,12 +116,12 @@ impl Redis {
         connection.unwrap_or_else(|error| panic!("cannot connect to Redis on port {}: {error}", self.port))
     }
 
-    /// The text under this key.
+    /// The text stored under this key.
     pub async fn get(&self, key: &str) -> Option<String> {
         command(self.connection().await.get(key).await)
     }
 
-    /// Every audit record, in the order of the start times.
+    /// Every audit record, ordered by start time.
     pub async fn audit_records(&self) -> Vec<AuditRecord> {
         let mut connection = self.connection().await;
         let keys: Vec<String> = command(connection.keys("log:authorize:*").await);
@@ -133,34 +134,34 @@ impl Redis {
         records
     }
 
-    /// What finds the keys of audit records, also while the server is away for a time.
+    /// A finder for the keys of audit records, which remains usable while the server is unavailable.
     pub fn audit_keys(&self) -> AuditKeys {
         AuditKeys(self.client())
     }
 
-    /// Ends the server in good order.
+    /// Shuts the server down cleanly.
     pub async fn stop(&mut self) {
         let server = self.take();
         server.signal(Signal::TERM);
         server.wait_exit(WAIT).await;
     }
 
-    /// Ends the server at once.
+    /// Kills the server immediately.
     pub fn kill(&mut self) {
         self.take().kill();
     }
 
-    /// The server stops in its tracks; connections stay open and silent, new ones are accepted by the system.
+    /// Suspends the server; its connections stay open and silent, and the system accepts new ones.
     pub fn freeze(&self) {
         self.running().freeze();
     }
 
-    /// The server goes on after [`Redis::freeze`].
+    /// Resumes the server after [`Redis::freeze`].
     pub fn thaw(&self) {
         self.running().thaw();
     }
 
-    /// Starts the server that was stopped or killed on the same port, and waits until it serves.
+    /// Starts the server after it was stopped or killed, on the same port, and waits until it is ready.
     pub async fn start_again(&mut self) {
         assert!(self.server.is_none(), "Redis is running");
         let port = self.port.to_string();

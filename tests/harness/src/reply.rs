@@ -1,4 +1,4 @@
-//! What the receiver does with a request.
+//! The ways in which the receiver responds to a request.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,44 +10,45 @@ use tokio::sync::Semaphore;
 
 use crate::received::Received;
 
-/// What the server does with a request.
+/// The server's response to a request.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// Status, extra header lines, body.
+    /// Sends this status, these additional headers and this body.
     Answer(u16, Vec<(String, String)>, Vec<u8>),
-    /// The same after a while.
+    /// Sends the other reply after a delay.
     After(Duration, Box<Reply>),
-    /// The same once the gate is open.
+    /// Sends the other reply once the gate is open.
     Behind(Gate, Box<Reply>),
-    /// These bytes and the end of the connection.
+    /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// These bytes, one at a time with this pause before each, until the client gives up.
+    /// Sends these bytes one at a time, with this pause before each, until the client gives up.
     Drip(Duration, Vec<u8>),
-    /// These bytes, and the others again and again until the client gives up.
+    /// Sends the first bytes once, then the others repeatedly until the client gives up.
     Endless(Vec<u8>, Vec<u8>),
-    /// Nothing, with the connection open until the client gives up.
+    /// Sends nothing, and keeps the connection open until the client gives up.
     Hang,
-    /// The end of the connection without an answer.
+    /// Closes the connection without an answer.
     Close,
 }
 
-/// Keeps replies back until the test opens it: what happens before is then no matter of time. Clones are one gate.
+/// Holds replies back until the test opens it, so that what happens before does not depend on timing. All clones
+/// refer to the same gate.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    /// A closed one.
+    /// Creates a closed gate.
     pub fn closed() -> Self {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets everything pass from now on.
+    /// Lets every reply pass from now on.
     pub fn open(&self) {
         self.0.close();
     }
 
     async fn opened(&self) {
-        // There are no permits, so the end of the semaphore is all that ends this.
+        // There are no permits, so this ends only when the semaphore is closed.
         let _opened = self.0.acquire().await;
     }
 }
@@ -64,7 +65,7 @@ impl Reply {
         Self::Answer(200, headers, body.to_string().into_bytes())
     }
 
-    /// A redirect.
+    /// A redirect to `location`.
     pub fn redirect(status: u16, location: &str) -> Self {
         Self::Answer(
             status,
@@ -73,9 +74,9 @@ impl Reply {
         )
     }
 
-    /// What the path of a callback URL asks for: `/status/N` that status, `/slow/MS` 200 after that many
-    /// milliseconds, `/hang` no answer, `/close` the end of the connection, `/redirect/N/REST` a redirect to
-    /// `/REST`; any other path 200.
+    /// The reply that the path of a callback URL asks for: `/status/N` for that status, `/slow/MS` for 200 after
+    /// that many milliseconds, `/hang` for no answer, `/close` for a closed connection, `/redirect/N/REST` for a
+    /// redirect to `/REST`, and any other path for 200.
     pub fn by_path(request: &Received) -> Self {
         let path = request.path();
         let mut segments = path.trim_start_matches('/').splitn(3, '/');
@@ -99,7 +100,7 @@ impl Reply {
     }
 }
 
-/// Answers; says whether the connection may be used for another request.
+/// Sends the reply; returns whether the connection may be used for another request.
 pub(crate) async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply, head_only: bool) -> bool {
     let mut reply = reply;
     loop {
@@ -150,7 +151,7 @@ pub(crate) async fn answer(stream: &mut BufReader<TcpStream>, reply: Reply, head
             false
         }
         Reply::Hang => {
-            // Ends when the client does.
+            // This ends when the client closes the connection.
             let _ = stream.read_u8().await;
             false
         }

@@ -1,4 +1,4 @@
-//! A virtual host of a [`Broker`](crate::broker::Broker): queues, consumers and connections of one test.
+//! A virtual host of a [`Broker`](crate::broker::Broker): the queues, consumers and connections of one test.
 
 use std::sync::Arc;
 
@@ -7,19 +7,20 @@ use serde_json::{Value, json};
 use crate::broker::Place;
 use crate::erlang::binary;
 
-/// A virtual host. Its figures are the queue's own at the time of the call, not the management plugin's statistics.
+/// A virtual host. Its figures are those of the queue itself at the time of the call, not the management plugin's
+/// statistics.
 #[derive(Debug, Clone)]
 pub struct Vhost {
     name: String,
     place: Arc<Place>,
 }
 
-/// What a queue holds.
+/// The number of messages and consumers of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
-    /// Messages that wait.
+    /// Messages that are waiting.
     pub ready: u64,
-    /// Messages delivered and not yet settled.
+    /// Messages that have been delivered but not yet settled.
     pub unacked: u64,
     /// Consumers of the queue.
     pub consumers: u64,
@@ -28,11 +29,11 @@ pub struct Depth {
 /// A consumer of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consumer {
-    /// Its tag.
+    /// The consumer tag.
     pub tag: String,
-    /// Its own prefetch (`basic.qos` with `global=false`), 0 for none.
+    /// The prefetch of this consumer (`basic.qos` with `global=false`), or 0 for no limit.
     pub prefetch: u64,
-    /// The prefetch of its whole channel (`global=true`), 0 for none.
+    /// The prefetch of the whole channel (`global=true`), or 0 for no limit.
     pub channel_prefetch: u64,
     /// Whether deliveries must be acknowledged.
     pub acks: bool,
@@ -47,17 +48,17 @@ impl Vhost {
         }
     }
 
-    /// Its name, also as it stands in URLs.
+    /// The name of the virtual host, which needs no escaping in URLs.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What goes into `BROKER_URL`.
+    /// The URL to use as `BROKER_URL`.
     pub fn amqp_url(&self) -> String {
         self.amqp_url_at(self.place.amqp_port)
     }
 
-    /// The same by way of another port, such as that of a [`Proxy`](crate::Proxy).
+    /// The same URL with another port, such as that of a [`Proxy`](crate::Proxy).
     pub fn amqp_url_at(&self, port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/{}", self.name)
     }
@@ -67,13 +68,13 @@ impl Vhost {
         format!("127.0.0.1:{}", self.place.amqp_port)
     }
 
-    /// What the queue holds; panics when there is no such queue.
+    /// The message and consumer counts of the queue; panics if there is no such queue.
     pub async fn queue(&self, name: &str) -> Depth {
         let found = self.find_queue(name).await;
         found.unwrap_or_else(|| panic!("no queue {name} in {}", self.name))
     }
 
-    /// What the queue holds, `None` when there is no such queue.
+    /// The message and consumer counts of the queue, or `None` if there is no such queue.
     pub async fn find_queue(&self, name: &str) -> Option<Depth> {
         let found = self
             .eval(&format!(
@@ -110,7 +111,7 @@ impl Vhost {
         names
     }
 
-    /// The consumers of a queue; empty when there is no such queue.
+    /// The consumers of a queue; empty if there is no such queue.
     pub async fn consumers(&self, queue: &str) -> Vec<Consumer> {
         let consumers = self
             .eval(&format!(
@@ -143,15 +144,16 @@ impl Vhost {
             .await;
     }
 
-    /// Deletes a queue with all it holds.
+    /// Deletes a queue with all its messages.
     pub async fn delete_queue(&self, name: &str) {
         self.place
             .manage("DELETE", &format!("/queues/{}/{name}", self.name), &json!({}))
             .await;
     }
 
-    /// Deletes a queue; how many messages were ready in it and are gone with it. With `if_empty` only when there are
-    /// none, else `None`. What is unacknowledged does not count.
+    /// Deletes a queue and returns how many ready messages were deleted with it; unacknowledged messages are not
+    /// counted. With `if_empty`, the queue is deleted only if it has no ready messages; otherwise this returns
+    /// `None`.
     pub async fn delete_queue_counting(&self, name: &str, if_empty: bool) -> Option<u64> {
         let deleted = self
             .eval(&format!(
@@ -165,7 +167,7 @@ impl Vhost {
         deleted.as_u64()
     }
 
-    /// Ends the process of a queue as a fault in it would.
+    /// Kills the process of a queue, as a fault in it would.
     pub async fn crash_queue(&self, name: &str) {
         self.eval(&format!(
             "{{ok, Queue}} = rabbit_amqqueue:lookup({}), exit(amqqueue:get_pid(Queue), kill)",
@@ -182,7 +184,7 @@ impl Vhost {
             .await;
     }
 
-    /// Has the broker close every connection to this virtual host (320 `CONNECTION_FORCED`), as
+    /// Makes the broker close every connection to this virtual host (320 `CONNECTION_FORCED`), as
     /// `rabbitmqctl close_all_connections` does; returns how many there were.
     pub async fn close_all_connections(&self) -> u64 {
         let closed = self
@@ -210,7 +212,7 @@ impl Vhost {
     }
 }
 
-/// The text of a JSON string; empty for anything else.
+/// The text of a JSON string; empty for any other value.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,4 +1,5 @@
-//! The other Celery in Rust, as producer and as worker, with tasks of tests/compat/demo/opsapp.py.
+//! The other Rust implementation of Celery, as producer and as worker, with tasks of
+//! tests/compat/demo/opsapp.py.
 //!
 //! `rusty-celery-demo produce BROKER_URL QUEUE` sends every case and prints a line `case<TAB>task id` for each;
 //! `rusty-celery-demo work BROKER_URL QUEUE` prints a line for each task that it runs.

@@ -1,4 +1,4 @@
-//! The program `public-api`, built in this package so that its tests always run today's code.
+//! The program `public-api`, built in this package so that its tests always run the current code.
 
 use std::process::ExitCode;
 

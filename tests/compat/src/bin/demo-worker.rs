@@ -1,4 +1,4 @@
-//! A worker on celery-runtime with the tasks of demo/opsapp.py. Its arguments are the broker URL, the node name, and, where
+//! A worker on celery-runtime with the tasks of demo/opsapp.py. Its arguments are the broker URL, the node name, and, if
 //! results are wanted, the queue and the result backend.
 
 use std::process::ExitCode;
@@ -78,7 +78,8 @@ fn tasks() -> Registry {
         let retries = request.message().retries;
         if retries == 0 {
             let retry = request.retry(Exception::new("KeyError", word.py_str()));
-            // Long enough that the first run has stored its result before the second stores its own, on a busy machine too.
+            // The delay ensures that the first run has stored its result before the second run stores its own, even on a
+            // busy machine.
             return Err(retry.after(Duration::from_secs(1)).into());
         }
         Ok(Value::List(vec![word, Value::from(retries)]))
@@ -137,7 +138,7 @@ fn sum(x: &Value, y: &Value) -> TaskResult {
     }
 }
 
-/// What CPython makes of `function(*args, **kwargs)`.
+/// The arguments that CPython passes for `function(*args, **kwargs)`.
 fn call(request: &Request, function: &str) -> Result<(Vec<Value>, Dict), TaskError> {
     let message = request.message();
     let args = match &message.args {

@@ -1,4 +1,4 @@
-//! The recorded bad messages against the Rust worker, and against Python's: that what was recorded is so.
+//! Sends the recorded bad messages to the Rust worker, and to Python's to check that the recording is correct.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,11 +14,12 @@ use crate::venv;
 /// How long one message may take on a busy machine.
 const WAIT: Duration = Duration::from_mins(1);
 
-/// Where the log of the Rust worker differs by decision, beside the messages that kill a Python worker (ADR 7): it runs
-/// no task whose keyword arguments are no mapping, and says that the task failed (ADR 18). Python says that it succeeded.
+/// Cases in which the log of the Rust worker differs by decision, besides the messages that kill a Python worker (ADR 7):
+/// it does not run a task whose keyword arguments are not a mapping, and logs that the task failed (ADR 18). Python logs
+/// that it succeeded.
 const OWN_LOG: [(&str, &str); 2] = [("v2-kwargs-list", "list"), ("v2-kwargs-null", "NoneType")];
 
-/// A queue `celery` whose rejected messages go to the queue `dead`.
+/// Creates a queue `celery` whose rejected messages go to the queue `dead`.
 async fn vhost(name: &str) -> Vhost {
     let vhost = Broker::shared().await.vhost(name).await;
     vhost.declare_queue("celery", &json!({})).await;
@@ -56,14 +57,15 @@ fn named(cases: &[Case], action: impl Fn(&Case) -> Action, wanted: Action) -> BT
     cases.map(|case| case.name.clone()).collect()
 }
 
-/// What a worker has logged about messages after its first `known` lines.
+/// The lines that a worker has logged about messages after its first `known` lines.
 fn logged(worker: &Process, known: usize) -> Vec<LogLine> {
     let lines = worker.stderr();
     let lines = lines[known..].iter().filter_map(|line| LogLine::parse(line));
     lines.filter(|line| !line.is_gossip()).collect()
 }
 
-/// Publishes a message and waits until the queue is empty and `expected` lines are logged; what was logged then.
+/// Publishes a message, waits until the queue is empty and `expected` lines are logged, and returns the lines logged
+/// since.
 async fn handled(case: &Case, worker: &Process, vhost: &Vhost, expected: usize) -> Vec<LogLine> {
     let known = worker.stderr().len();
     case.publish(vhost).await;
@@ -102,7 +104,7 @@ fn differences(case: &Case, expected: &[LogLine], seen: &[LogLine]) -> Option<St
     })
 }
 
-/// What the Rust worker is to log.
+/// The lines that the Rust worker should log.
 fn log_of_rust(case: &Case, seen: &[LogLine]) -> Vec<LogLine> {
     let mut log: Vec<LogLine> = case.log().iter().map(LogLine::without_arguments).collect();
     if let Some((_, kind)) = OWN_LOG.iter().find(|(name, _)| *name == case.name) {
@@ -115,7 +117,7 @@ fn log_of_rust(case: &Case, seen: &[LogLine]) -> Vec<LogLine> {
         log = vec![LogLine::new("INFO", text), LogLine::new("ERROR", &failure)];
     }
     if case.action() == Action::Death {
-        // In our own words, but one line of this kind.
+        // The wording is our own, but it is one line of this kind.
         let invalid = "Received invalid task message: ";
         let line = seen.first().filter(|line| line.text.starts_with(invalid));
         let text = line.map_or(invalid, |line| &line.text);
@@ -170,7 +172,7 @@ async fn what_was_recorded_of_python_is_so() {
             let seen = killed(case, &worker, &vhost).await;
             deaths += 1;
             worker = demo::python_worker(venv::NEWEST, &vhost).await;
-            // The first message after a start might be kept instead of killing.
+            // The first message after a start might be held instead of killing the worker.
             assert_eq!(handled(control, &worker, &vhost, 2).await, control.log());
             seen
         } else {
@@ -187,8 +189,8 @@ async fn what_was_recorded_of_python_is_so() {
     assert_eq!(rejected(&vhost, expected.len()).await, expected);
 }
 
-/// Publishes a message that the worker dies of, waits for that, and takes the message from the queue to which it has
-/// returned.
+/// Publishes a message that kills the worker, waits until the worker has ended, and takes the message from the queue, to
+/// which it has returned.
 async fn killed(case: &Case, worker: &Process, vhost: &Vhost) -> Vec<LogLine> {
     let known = worker.stderr().len();
     case.publish(vhost).await;
@@ -209,6 +211,6 @@ async fn killed(case: &Case, worker: &Process, vhost: &Vhost) -> Vec<LogLine> {
         .collect();
     assert_eq!(names, [case.name.as_str()]);
     let log = logged(worker, known);
-    // Celery says goodbye to its pool as well.
+    // Celery also logs a line without text when it shuts down its pool.
     log.into_iter().filter(|line| !line.text.is_empty()).collect()
 }

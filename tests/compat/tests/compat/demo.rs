@@ -6,7 +6,7 @@ use harness::{Process, Redis, Vhost};
 
 use crate::venv;
 
-/// Importing Celery takes a second, on a busy machine many times as long.
+/// Importing Celery takes a second, but several times as long on a busy machine.
 pub(crate) const START: Duration = Duration::from_mins(3);
 
 /// Starts the Rust worker and waits until it consumes.
@@ -38,7 +38,7 @@ pub(crate) async fn python_worker(version: &str, vhost: &Vhost) -> Process {
     worker
 }
 
-/// Where results go.
+/// The location of the result backend.
 pub(crate) struct Results(String);
 
 impl Results {
@@ -51,7 +51,7 @@ impl Results {
     }
 }
 
-/// What the demo's Python programs read.
+/// The variables that the demo's Python programs read.
 pub(crate) fn variables(vhost: &Vhost, results: &Results) -> [(&'static str, String); 2] {
     [
         ("BROKER_URL", vhost.amqp_url()),
@@ -59,7 +59,7 @@ pub(crate) fn variables(vhost: &Vhost, results: &Results) -> [(&'static str, Str
     ]
 }
 
-/// The Rust worker on a queue of its own, with results.
+/// Starts the Rust worker on its own queue, with results.
 pub(crate) async fn rust_worker_on(vhost: &Vhost, queue: &str, results: &Results) -> Process {
     let broker = vhost.amqp_url();
     let arguments = [broker.as_str(), "rust@localhost", queue, &results.0];
@@ -68,7 +68,7 @@ pub(crate) async fn rust_worker_on(vhost: &Vhost, queue: &str, results: &Results
     worker
 }
 
-/// A Python worker with one pool process on these queues, with results.
+/// Starts a Python worker with one pool process on these queues, with results.
 pub(crate) async fn python_worker_on(
     version: &str,
     vhost: &Vhost,

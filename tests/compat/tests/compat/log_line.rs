@@ -17,8 +17,8 @@ impl LogLine {
         }
     }
 
-    /// A line that a worker wrote: `[2026-11-22 10:06:31,510: INFO/MainProcess] text`. `None` for the further lines of a
-    /// record.
+    /// Parses a line that a worker wrote: `[2026-11-22 10:06:31,510: INFO/MainProcess] text`. Returns `None` for the
+    /// further lines of a record.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (head, text) = line.strip_prefix('[')?.split_once("] ")?;
         let (_time, origin) = head.split_once(": ")?;
@@ -26,7 +26,7 @@ impl LogLine {
         Some(Self::new(level, text))
     }
 
-    /// A line as it was recorded: `INFO/MainProcess: text`.
+    /// Parses a line as it was recorded: `INFO/MainProcess: text`.
     pub(crate) fn recorded(line: &str) -> Self {
         let parsed = line
             .split_once('/')
@@ -35,7 +35,7 @@ impl LogLine {
         Self::new(level, text)
     }
 
-    /// The same as a worker writes it that keeps the arguments of tasks, which may be secret, out of its log.
+    /// The same line as written by a worker that keeps the arguments of tasks out of its log because they may be secret.
     pub(crate) fn without_arguments(&self) -> Self {
         let mut text = self.text.clone();
         for (shown, hidden) in [
@@ -52,7 +52,7 @@ impl LogLine {
         }
     }
 
-    /// Whether neighbours cause it, rather than a message.
+    /// Whether the line is caused by other workers rather than by a message.
     pub(crate) fn is_gossip(&self) -> bool {
         self.text.starts_with("sync with ")
     }
@@ -64,7 +64,7 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Without run times, paths of Python's modules and the order of headers, which a message table does not keep.
+/// The text without run times, paths of Python's modules and the order of headers, which a message table does not keep.
 fn masked(text: &str) -> String {
     if let Some((task, rest)) = text.split_once(" succeeded in ")
         && let Some((_seconds, result)) = rest.split_once("s: ")

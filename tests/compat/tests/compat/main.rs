@@ -1,4 +1,4 @@
-//! Compatibility with Celery: every bad message that was recorded, and other versions in both directions.
+//! Compatibility with Celery: every recorded bad message, and other versions in both directions.
 
 mod bad_messages;
 mod demo;

@@ -1,4 +1,4 @@
-//! What Python's worker did with each bad message (contract E.2), as recorded.
+//! A recording of how Python's worker handled each bad message (contract E.2).
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::log_line::LogLine;
 
-/// One message and what became of it.
+/// A message and its recorded outcome.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Case {
     #[serde(rename = "case")]
@@ -28,18 +28,18 @@ struct Raw {
     body_base64: String,
 }
 
-/// What the broker hears about a message.
+/// The answer that the broker receives for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
     /// `basic.ack`.
     Ack,
     /// `basic.reject` without requeue.
     Reject,
-    /// Nothing: the worker ends, and the message returns to the queue.
+    /// No answer: the worker ends, and the message returns to the queue.
     Death,
 }
 
-/// All cases of the recording.
+/// All cases in the recording.
 pub(crate) fn cases() -> Vec<Case> {
     #[derive(Deserialize)]
     struct Recording {
@@ -65,7 +65,7 @@ impl Case {
     }
 
     pub(crate) fn log(&self) -> Vec<LogLine> {
-        // A slip of the recording, which doubled the backslash; `what_was_recorded_of_python_is_so` has the true line.
+        // The recording wrongly doubled the backslash; `what_was_recorded_of_python_is_so` has the correct line.
         let lines = self
             .log_first_lines
             .iter()
@@ -74,7 +74,7 @@ impl Case {
         lines.filter(|line| !line.is_gossip()).collect()
     }
 
-    /// Puts it onto the queue `celery`, with the case's name as its message id, which Celery does not look at.
+    /// Publishes the message to the queue `celery`, with the case's name as its message id, which Celery ignores.
     pub(crate) async fn publish(&self, vhost: &Vhost) {
         let mut properties = self.message.properties.clone();
         properties["headers"] = self.message.headers.clone();

@@ -1,4 +1,5 @@
-//! rusty-celery 0.5.5 as producer for our worker, and as worker for our producer. It is built by `make test-versions`.
+//! Tests rusty-celery 0.5.5 as a producer for our worker, and as a worker for our producer. It is built by
+//! `make test-versions`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -61,7 +62,7 @@ async fn as_producer(vhost: &Vhost, column: &mut Column) {
     }
 }
 
-/// A call, and the line that their worker prints when it runs it.
+/// A call, and the line that the rusty-celery worker prints when it runs the call.
 struct Sent {
     case: &'static str,
     call: TaskCall,
@@ -120,7 +121,8 @@ fn sends(now: Timestamp) -> Vec<Sent> {
     ]
 }
 
-/// Their worker tells nobody what became of a task, so a last one shows that those before it have been dealt with.
+/// Runs rusty-celery as the worker. It does not report the outcome of a task, so a final task shows that the earlier
+/// ones have been handled.
 async fn as_worker(vhost: &Vhost, column: &mut Column) {
     vhost.declare_queue("theirs", &json!({})).await;
     let worker = program("work", vhost, "theirs");

@@ -1,5 +1,5 @@
-//! The tables of docs/COMPATIBILITY.md: a row per direction and case, a column per version. A run compares its column with
-//! the document, or, with `COMPAT_TABLE=write` (`make compat-table`), writes it there.
+//! The tables of docs/COMPATIBILITY.md: a row per direction and case, a column per version. A test run compares its column
+//! with the document, or writes it there if `COMPAT_TABLE=write` is set (`make compat-table`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,29 +7,29 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
-/// A table of the document, between two marks.
+/// A table in the document, between two markers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     mark: &'static str,
     columns: &'static [&'static str],
 }
 
-/// Celery itself, a column per version.
+/// The table for Celery itself, with a column per version.
 pub(crate) const CELERY: Place = Place {
     mark: "celery-versions",
     columns: &["5.2.7", "5.3.6", "5.4.0", "5.5.3", "5.6.3", crate::venv::NEWEST],
 };
 
-/// The other Celery in Rust.
+/// The table for the other Rust implementation of Celery.
 pub(crate) const RUSTY_CELERY: Place = Place {
     mark: "rusty-celery",
     columns: &["0.5.5"],
 };
 
-/// Tests of several versions may write at once.
+/// Serializes access to the document, because tests of several versions may write at the same time.
 static DOCUMENT: Mutex<()> = Mutex::new(());
 
-/// What one version did: direction, case, outcome.
+/// The outcomes for one version: direction, case, outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Column(Vec<[String; 3]>);
 
@@ -39,14 +39,15 @@ impl Column {
             .push([direction.to_owned(), case.to_owned(), outcome.into()]);
     }
 
-    /// The cases of a Python program, as it printed them.
+    /// Adds the cases of a Python program, as it printed them.
     pub(crate) fn extend(&mut self, direction: &str, cases: &Map<String, Value>) {
         for (case, outcome) in cases {
             self.add(direction, case, outcome.as_str().expect("an outcome is a text"));
         }
     }
 
-    /// Compares with the document, or writes there. What is said in the document explains every cell that is not `yes`.
+    /// Compares the column with the document, or writes it there. The text of the document explains every cell that is not
+    /// `yes`.
     pub(crate) fn settle(mut self, place: Place, version: &str) {
         self.0.sort();
         let _writing = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,7 +67,7 @@ impl Column {
 }
 
 impl Place {
-    /// What stands in the document before the table, in it, and behind it.
+    /// The parts of the document before, inside and after the table.
     fn split<'d>(&self, document: &'d str) -> [&'d str; 3] {
         let [begin, end] = self.marks();
         let parts = document.split_once(&begin);
@@ -109,7 +110,7 @@ impl Table {
             .collect()
     }
 
-    /// Cases that are no longer there go, new ones are empty in the other columns.
+    /// Replaces a column. Cases that no longer exist are removed; new ones are empty in the other columns.
     fn replace(&mut self, version: &str, column: Vec<[String; 3]>) {
         let at = self.place.column(version);
         let rows = column.into_iter().map(|[direction, case, outcome]| {
@@ -153,7 +154,7 @@ fn cells(line: &str) -> Vec<String> {
     cells.map(|cell| cell.replace("\\|", "|")).collect()
 }
 
-/// Every version has its column, every cell says something, and what is not `yes` is explained.
+/// Checks that every version has a column, that no cell is empty, and that every cell other than `yes` is explained.
 #[test]
 fn no_cell_is_empty_or_unexplained() {
     let document = fs::read_to_string(path()).expect("docs/COMPATIBILITY.md");

@@ -1,4 +1,4 @@
-//! The virtual environments of scripts/setup and scripts/setup-versions.
+//! The virtual environments made by scripts/setup and scripts/setup-versions.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,8 @@ use harness::Process;
 /// The Celery version of the project's own environment, `.venv`.
 pub(crate) const NEWEST: &str = "5.7.0";
 
-/// Starts a program of the environment with this Celery version. It may import the demo's module and the Python services.
+/// Starts a program from the environment with this Celery version. The program may import the demo's module and the
+/// Python services.
 pub(crate) fn spawn(version: &str, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let project = package.join("../..");

@@ -1,4 +1,5 @@
-//! Other versions of Celery in both directions, on one queue with us, and the authorization with one part of that version.
+//! Tests of other Celery versions in both directions, of a queue shared with our worker, and of an authorization in which
+//! one service uses that version.
 
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::demo::{self, Results};
 use crate::table::{CELERY, Column};
 use crate::venv;
 
-/// For what comes sooner or later, also on a busy machine.
+/// The time limit for a single event, even on a busy machine.
 const WAIT: Duration = Duration::from_mins(2);
 
-/// For a whole program of many calls.
+/// The time limit for a whole program with many calls.
 const CALLS: Duration = Duration::from_mins(10);
 
 const TO_RUST: &str = "Python → Rust";
@@ -84,7 +85,7 @@ async fn interoperates(version: &str) {
     column.settle(CELERY, version);
 }
 
-/// Runs demo/calls.py with this version against a queue.
+/// Runs demo/calls.py with this version on a queue.
 async fn calls(
     version: &str,
     vhost: &Vhost,
@@ -110,7 +111,7 @@ fn borrowed<'a>((name, value): &'a (&'static str, String)) -> (&'static str, &'a
     (*name, value)
 }
 
-/// A call, and what a Python worker makes of it: its result, or the class and words of its exception.
+/// A call, and its expected outcome in a Python worker: the result, or the class and message of the exception.
 struct Sent {
     case: &'static str,
     call: TaskCall,
@@ -128,7 +129,7 @@ impl Sent {
         }
     }
 
-    /// Not the call's own result counts, but that of a task that follows.
+    /// Expects the outcome of a task that follows instead of the call's own.
     fn followed_by(self, id: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -145,7 +146,7 @@ pub(crate) fn numbers(numbers: &[i64]) -> Vec<Value> {
     numbers.iter().copied().map(Value::from).collect()
 }
 
-/// A signature for the queue `python` with an id of ours.
+/// A signature for the queue `python` with an id that we choose.
 fn signature(task: &str, args: Vec<Value>, id: &str) -> Signature {
     let mut signature = Signature::new(task, args, Dict::new()).into_dict();
     let options = [("queue", Value::from("python")), ("task_id", Value::from(id))];
@@ -276,7 +277,7 @@ async fn to_python(vhost: &Vhost, redis: &Redis, column: &mut Column) {
     producer.close().await;
 }
 
-/// What a worker has stored for a task: its result, or its exception.
+/// The outcome that a worker has stored for a task: its result, or its exception.
 pub(crate) async fn result(redis: &Redis, id: &str) -> Json {
     let key = format!("celery-task-meta-{id}");
     eventually(format!("a result of {id}"), WAIT, || async {
@@ -306,7 +307,7 @@ pub(crate) fn producer(vhost: &Vhost, queue: &str) -> Producer {
     })
 }
 
-/// Both workers on the queue `celery`: every task runs once, each of them gets some.
+/// Runs both workers on the queue `celery`: every task runs once, and each worker gets some of them.
 async fn together(version: &str, vhost: &Vhost, python: &Process, results: &Results, column: &mut Column) {
     const COUNT: usize = 100;
     let rust = demo::rust_worker_on(vhost, "celery", results).await;
@@ -351,7 +352,7 @@ fn succeeded(worker: &Process) -> usize {
         .count()
 }
 
-/// One authorization with the public API of this version and our worker, and one the other way round.
+/// Runs one authorization with the public API of this version and our worker, and one the other way round.
 async fn authorize(version: &str, column: &mut Column) {
     let acl = Receiver::start_with(|_| Reply::json(&json!({"authorized": 1}))).await;
     for (case, worker_version, api_version) in [
@@ -435,7 +436,7 @@ async fn api(version: Option<&str>, vhost: &Vhost) -> Service {
     Service::start(process, port).await
 }
 
-/// Remote control: our node takes no part in it yet, and disturbs nobody who does.
+/// Tests remote control: our node does not take part in it yet, and does not disturb the workers that do.
 async fn inspect(version: &str, vhost: &Vhost, results: &Results, column: &mut Column) {
     const NO_REPLY: i32 = 69;
     let rust = demo::rust_worker_on(vhost, "inspected", results).await;
@@ -446,7 +447,7 @@ async fn inspect(version: &str, vhost: &Vhost, results: &Results, column: &mut C
     };
     column.add(INSPECT, "our node answers `inspect ping`", outcome);
     let _python = demo::python_worker_on(version, vhost, "beside", results).await;
-    // With its name, the answer is not waited for longer than it takes.
+    // If the worker is named, `inspect` returns as soon as it has answered.
     let named = ["--destination=python@localhost", "--timeout=60"];
     let beside = ping(version, vhost, results, &named);
     let status = beside.wait_exit(WAIT).await;

@@ -1,5 +1,5 @@
-//! What a worker publishes after a task, and stores of it, as it stands on the wire. That Celery does the same is compared
-//! elsewhere, with captures and with Python workers; this shows every change.
+//! Snapshots of what a worker publishes after a task and what it stores about the task, as sent over the wire. Other tests
+//! check that Celery does the same, with captures and with Python workers; these snapshots reveal every change.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::versions::{call, numbers, producer};
 
 const WAIT: Duration = Duration::from_mins(1);
 
-/// For a queue that nobody consumes.
+/// A signature for a queue that has no consumer.
 fn elsewhere(task: &str, args: Vec<Value>) -> Signature {
     let mut signature = Signature::new(task, args, Dict::new()).into_dict();
     let options = Dict::from_iter([("queue", Value::from("elsewhere"))]);

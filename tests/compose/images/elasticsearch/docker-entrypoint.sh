@@ -1,9 +1,10 @@
 #!/bin/bash
-# As the published image's: runs what it is given, and for `eswrapper` the server, with the settings of the environment.
+# Like that of the published image: runs the given command, or, for `eswrapper`, the server with the settings from the
+# environment.
 set -euo pipefail
 [ "$1" = eswrapper ] || exec "$@"
 
-# Bash has no variables with dots.
+# Bash variables cannot have dots in their names.
 setting() {
     env | sed -n "s|^$1=||p"
 }

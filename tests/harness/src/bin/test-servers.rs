@@ -1,5 +1,5 @@
-//! `test-servers COMMAND [ARGUMENT…]` runs a command with a RabbitMQ that every test process below it shares. The server
-//! ends with this program, also when that is killed.
+//! `test-servers COMMAND [ARGUMENT…]` runs a command with a RabbitMQ server that is shared by every test process below
+//! it. The server ends with this program, even if this program is killed.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
@@ -7,7 +7,8 @@ use std::process::{Command, ExitStatus};
 use anyhow::{Context as _, bail};
 use harness::Broker;
 
-/// Exits as the command does; with 128 and the number of the signal, as a shell would, if a signal has ended it.
+/// Exits with the command's exit code, or, if a signal ended the command, with 128 plus the signal number, as a shell
+/// would.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1);

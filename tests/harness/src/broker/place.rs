@@ -1,4 +1,4 @@
-//! Where a broker lives: its node, ports and files, which stay the same when it is started again.
+//! The identity of a broker: its node, ports and files, which stay the same when it is restarted.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,16 +20,16 @@ use crate::process::Process;
 /// See [`super::Broker::VARIABLE`].
 pub(super) const VARIABLE: &str = "TEST_BROKER";
 
-/// A busy machine needs a multiple of the usual six seconds.
+/// Startup usually takes six seconds, but several times as long on a busy machine.
 pub(super) const START: Duration = Duration::from_mins(3);
 
-/// Where packages put the scripts that do not insist on a certain user.
+/// The directories in which packages install the scripts that do not require a particular user.
 const SCRIPTS: [&str; 2] = ["/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin"];
 
-/// The file that describes the server to other processes, in its directory.
+/// The file in the server's directory that describes the server to other processes.
 const DESCRIPTION: &str = "harness.json";
 
-/// What stays the same when the server is started again.
+/// The properties that stay the same when the server is restarted.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) node: Node,
@@ -37,11 +37,11 @@ pub(crate) struct Place {
     pub(crate) management_port: u16,
     port_mapper: u16,
     directory: PathBuf,
-    /// What removes the directory, in the process that made it.
+    /// Removes the directory when dropped; set only in the process that made it.
     _made: Option<Scratch>,
 }
 
-/// The path of one of RabbitMQ's scripts; panics when it is not installed.
+/// The path of one of RabbitMQ's scripts; panics if it is not installed.
 pub(super) fn script(name: &str) -> PathBuf {
     let mut paths = SCRIPTS.iter().map(|folder| Path::new(folder).join(name));
     let found = paths.find(|path| path.exists());
@@ -55,7 +55,7 @@ pub(super) fn script(name: &str) -> PathBuf {
 }
 
 impl Place {
-    /// One for a server that is to be started.
+    /// Chooses the node, ports and files for a server that is still to be started.
     pub(super) fn new() -> Self {
         let made = Scratch::new();
         let place = Self {
@@ -77,7 +77,8 @@ impl Place {
         place
     }
 
-    /// That of a server which another process has started in this directory; panics when it does not serve.
+    /// Reads the node, ports and files of a server that another process has started in this directory; panics
+    /// if the server does not respond.
     pub(super) async fn of_running(directory: &Path) -> Self {
         let path = directory.join(DESCRIPTION);
         let gone = format!(
@@ -95,7 +96,7 @@ impl Place {
         place
     }
 
-    /// What another process needs to use the server.
+    /// The information that another process needs to use the server.
     fn description(&self) -> Value {
         json!({
             "node": self.node.name,
@@ -133,7 +134,7 @@ impl Place {
         format!("http://127.0.0.1:{}/api", self.management_port)
     }
 
-    /// A request to the management API; `path` begins with a slash.
+    /// Sends a request to the management API; `path` begins with a slash.
     pub(crate) async fn manage(&self, method: &str, path: &str, body: &Value) -> http::Response {
         // guest:guest
         let headers = [
@@ -161,7 +162,7 @@ impl Place {
         )
     }
 
-    /// Everything the scripts would otherwise take from the system-wide installation.
+    /// The settings that the scripts would otherwise take from the system-wide installation.
     pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
         let file = |name: &str| self.directory.join(name).display().to_string();
         vec![
@@ -179,7 +180,7 @@ impl Place {
             ("RABBITMQ_MNESIA_BASE", file("data")),
             ("RABBITMQ_LOG_BASE", file("log")),
             ("RABBITMQ_PID_FILE", file("pid")),
-            // Without it the script stays between us and the server and takes the signals.
+            // Without this variable, the script stays between us and the server and takes the signals.
             ("RABBITMQ_ALLOW_INPUT", "1".to_owned()),
             (
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
@@ -192,7 +193,7 @@ impl Place {
         Process::spawn(script("rabbitmq-server"), [""; 0], self.environment())
     }
 
-    /// Erlang's port mapper. Left to itself, the server would start one that outlives it.
+    /// Starts Erlang's port mapper. Otherwise the server would start one that outlives it.
     pub(super) async fn start_port_mapper(&self) -> Process {
         let arguments = ["-address", "127.0.0.1", "-port", &self.port_mapper.to_string()];
         let mapper = Process::spawn("epmd", arguments, [("", ""); 0]);

@@ -1,4 +1,4 @@
-//! Where a node and its proxy live: what they share with others, and what is theirs.
+//! The files and ports of a node and its proxy: those shared with others, and their own.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use crate::process::Process;
 /// The password of the user `elastic`.
 pub(super) const PASSWORD: &str = "elastic-s3cret";
 
-/// What Elasticsearch logs, and how: trouble only, on standard output.
+/// The logging configuration of Elasticsearch: problems only, on standard output.
 const LOG4J: &str = "\
 status = error
 appender.c.type = Console
@@ -22,12 +22,12 @@ rootLogger.level = warn
 rootLogger.appenderRef.c.ref = c
 ";
 
-/// What stays the same when the servers are started again.
+/// The properties that stay the same when the servers are restarted.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) http_port: u16,
     pub(super) tls_port: u16,
-    /// What `scripts/setup-elastic` has made; shared and never written to.
+    /// The files that `scripts/setup-elastic` has made; shared and never written to.
     made: PathBuf,
     directory: Scratch,
 }
@@ -61,12 +61,12 @@ impl Place {
         place
     }
 
-    /// A file among the certificates.
+    /// The path of a file among the certificates.
     pub(super) fn certificate(&self, name: &str) -> PathBuf {
         self.made.join("tls").join(name)
     }
 
-    /// Starts the node with these settings (`name=value`) besides its own.
+    /// Starts the node with these settings (`name=value`) in addition to its own.
     pub(super) fn start_node(&self, settings: &[&str]) -> Process {
         let (lib, classes) = (self.made.join("lib"), self.made.join("classes"));
         let home = self.directory.join("home");
@@ -76,7 +76,7 @@ impl Place {
             "-Xmx512m".to_owned(),
             format!("-Des.path.home={home}"),
             "--add-opens=java.base/java.io=ALL-UNNAMED".to_owned(),
-            // Not on the class path, or its loader of modules fails.
+            // The modules must not be on the class path, or Elasticsearch's module loader fails.
             format!("--module-path={lib}"),
             "--add-modules=ALL-MODULE-PATH".to_owned(),
             format!("--class-path={classes}"),
@@ -99,7 +99,7 @@ impl Place {
         Process::spawn("nginx", arguments, [("", ""); 0])
     }
 
-    /// One process, which can read what only this user may.
+    /// The nginx configuration: a single process, so that it can read files that only this user may read.
     fn nginx(&self) -> String {
         let tls = self.made.join("tls");
         let (tls, own) = (tls.display(), self.directory.path().display());

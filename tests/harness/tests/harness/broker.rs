@@ -1,4 +1,4 @@
-//! The private RabbitMQ, as tests use it.
+//! Tests of the private RabbitMQ server, used as other tests use it.
 
 use harness::{Broker, Depth};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The harness itself, as tests use it.
+//! Tests of the harness itself.
 
 mod broker;
 mod process;

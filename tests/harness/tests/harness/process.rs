@@ -1,4 +1,4 @@
-//! Programs under test, and what happens to them when the test process is killed.
+//! Tests of programs under test, and of what happens to them when the test process is killed.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use harness::{Process, Signal, eventually};
 const SECOND: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_mins(1);
 
-/// Set for the copy of this program that is to be killed.
+/// This variable is set for the copy of this program that is to be killed.
 const VICTIM: &str = "HARNESS_TEST_VICTIM";
 
 fn shell(script: &str) -> Process {
@@ -17,7 +17,7 @@ fn shell(script: &str) -> Process {
 }
 
 fn alive(pid: &str) -> bool {
-    // A process that has ended and waits for its parent is dead, too.
+    // A zombie process counts as dead, too.
     let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     state
         .rsplit(") ")
@@ -54,7 +54,7 @@ async fn does_nothing_while_it_is_frozen() {
     let process = shell("while :; do echo line; sleep 0.01; done");
     process.wait_for_line("line", SOON).await;
     process.freeze();
-    // What it wrote before may still be on its way.
+    // Lines written earlier may not have arrived yet.
     let mut lines = process.lines().len();
     eventually("its last line", SOON, || {
         let before = std::mem::replace(&mut lines, process.lines().len());
@@ -110,7 +110,7 @@ async fn a_missing_program_says_what_to_do() {
     Process::spawn("/nowhere/program", [""; 0], [("", ""); 0]);
 }
 
-/// Runs in the copy of this program started below, and otherwise does nothing but end.
+/// Runs only in the copy of this program that is started below; otherwise returns at once.
 #[tokio::test]
 async fn victim() {
     if std::env::var_os(VICTIM).is_none() {

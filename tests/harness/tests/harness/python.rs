@@ -1,4 +1,4 @@
-//! The Python twins, end to end: a request in at the API, the verdict out at the callback.
+//! End-to-end tests of the Python twins: from the request at the API to the verdict in the callback.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ async fn a_request_crosses_all_three() {
     let records = redis.audit_records().await;
     assert_eq!(records.len(), 2);
     assert_eq!(records[0].field("callback_status"), "<Response [200]>");
-    // With its name, the answer is not waited for longer than it takes.
+    // If the worker is named, `ping` returns as soon as it has answered.
     let ping = [
         "-A",
         "authorization_worker.tasks",
@@ -103,7 +103,7 @@ async fn a_silent_line_loses_what_python_accepted() {
     holds(&vhost, 2).await;
 }
 
-/// Python answers without waiting for the broker.
+/// Waits until the queue holds `count` messages, because Python answers without waiting for the broker.
 async fn holds(vhost: &Vhost, count: u64) {
     eventually(format!("{count} messages"), SOON, || async {
         match vhost.queue("celery").await.ready {

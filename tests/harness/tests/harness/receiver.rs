@@ -1,4 +1,4 @@
-//! The callback receiver and the HTTP client, one against the other.
+//! Tests of the callback receiver and the HTTP client against each other.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use harness::{Gate, Received, Receiver, Reply, http};
 use serde_json::json;
 
-/// Less than the HTTP client's own limit.
+/// This limit is shorter than that of the HTTP client.
 const SOON: Duration = Duration::from_secs(40);
 
 #[tokio::test]

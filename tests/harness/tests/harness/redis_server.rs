@@ -1,4 +1,4 @@
-//! The private Redis, as tests use it.
+//! Tests of the private Redis server, used as other tests use it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The program `test-servers`, which lends one RabbitMQ to every test process below it.
+//! Tests of the program `test-servers`, which provides one RabbitMQ server to every test process below it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use tokio::net::TcpStream;
 const START: Duration = Duration::from_mins(3);
 const SOON: Duration = Duration::from_mins(1);
 
-/// Shows what the command below `test-servers` is told about the broker.
+/// Prints the broker settings that the command below `test-servers` receives.
 const SHOW: &str = "echo directory $TEST_BROKER; echo description $(cat $TEST_BROKER/harness.json)";
 
-/// A broker below `test-servers`: where it is, and on which port.
+/// A broker started by `test-servers`: its directory and its port.
 struct Lent {
     servers: Process,
     directory: String,

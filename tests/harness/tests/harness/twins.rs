@@ -1,4 +1,4 @@
-//! The twins against the recorded answers of the reference.
+//! Compares the twins with the recorded answers of the reference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_mins(1);
 /// The port of the callback server when the rows were recorded.
 const RECORDED_PORT: &str = "21001";
 
-/// The two tokens that the recorded stations allow.
+/// The two tokens that are allowed for the recorded stations.
 const ALLOWED: [&str; 2] = ["validDriverToken-0001", "allowedVictimToken-42"];
 
 fn project() -> PathBuf {
@@ -41,7 +41,7 @@ async fn the_twins_answer_as_recorded() {
     assert!(status.success(), "{status}");
 }
 
-/// Every row of end-to-end.jsonl through three Python processes, one row after the other.
+/// Sends every row of end-to-end.jsonl through the three Python processes, one row after another.
 #[tokio::test]
 async fn the_twins_together_do_as_recorded() {
     let vhost = Broker::shared().await.vhost("rows").await;
@@ -126,8 +126,8 @@ async fn the_twins_together_do_as_recorded() {
     assert_eq!(ran, 29);
 }
 
-/// A receiver whose port is as long as the recorded one, so that the lengths in the requests stay right. Some systems give
-/// shorter ones, too.
+/// A receiver whose port has as many digits as the recorded one, so that the lengths in the requests remain correct. Some
+/// systems also assign shorter ports.
 async fn with_five_digits() -> Receiver {
     let mut others = Vec::new();
     loop {
@@ -140,7 +140,7 @@ async fn with_five_digits() -> Receiver {
     }
 }
 
-/// The request of a row. One body is shortened in the record; its URL stands in the audit record.
+/// The request of a row. One body is truncated in the recording; its URL is found in the audit record.
 fn whole_request(row: &Value) -> String {
     let request = row["request"].as_str().unwrap_or_default();
     let Some((head, body)) = request.split_once("\r\n\r\n") else {
@@ -169,7 +169,7 @@ fn whole_request(row: &Value) -> String {
     format!("{head}\r\n\r\n{body}")
 }
 
-/// What the worker says about the task after the first `count`.
+/// The worker's log line about the outcome of the next task, after `count` earlier ones.
 async fn next_outcome(worker: &Process, count: usize) -> String {
     const OUTCOMES: [&str; 3] = ["succeeded in", "raised unexpected", "Can't decode message body"];
     eventually("the outcome of the task", SOON, || async {
