@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::services::{Acl, Api, By, PATIENT_CALLBACKS, START, rust};
+use crate::services::{Acl, Api, By, START, rust, rust_worker};
 
 const WAIT: Duration = Duration::from_mins(1);
 const TOKEN: &str = "validDriverToken-0001";
@@ -184,18 +184,9 @@ impl Worker {
     async fn start(broker: &Broker, busy: bool, acl: &Acl, redis: &Redis, receiver: &Receiver) -> Self {
         let vhost = broker.vhost("stop").await;
         let line = Proxy::start(vhost.address()).await;
-        let (broker_url, acl_url) = (vhost.amqp_url_at(line.port()), acl.0.url());
-        let redis_port = redis.port().to_string();
-        let variables = [
-            ("BROKER_URL", broker_url.as_str()),
-            ("AUTHORIZATION_SERVICE_URL", &acl_url),
-            ("REDIS_HOST", "127.0.0.1"),
-            ("REDIS_PORT", &redis_port),
-            PATIENT_CALLBACKS,
-        ];
+        let broker_url = vhost.amqp_url_at(line.port());
         let arguments = ["--quiet", "worker", "--loglevel=INFO"];
-        let process = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
-        process.wait_for_line(" ready.", START).await;
+        let process = rust_worker(&broker_url, acl, redis, &arguments).await;
         if busy {
             let api = Api::start(By::Rust, &vhost.amqp_url(), 60).await;
             let station = Uuid::new_v4().to_string();

@@ -130,11 +130,11 @@ impl Acl {
 /// Starts a worker and waits until it consumes.
 pub(crate) async fn worker(by: By, vhost: &Vhost, acl: &Acl, redis: &Redis, concurrency: u32) -> Process {
     let concurrency = format!("--concurrency={concurrency}");
-    let (broker_url, acl_url) = (vhost.amqp_url(), acl.0.url());
+    let broker_url = vhost.amqp_url();
     match by {
         By::Python => {
             let patient = [PATIENT_CALLBACKS];
-            python::worker(&broker_url, &acl_url, Some(redis), &[&concurrency], &patient).await
+            python::worker(&broker_url, &acl.0.url(), Some(redis), &[&concurrency], &patient).await
         }
         By::Rust => {
             let arguments = [
@@ -144,19 +144,24 @@ pub(crate) async fn worker(by: By, vhost: &Vhost, acl: &Acl, redis: &Redis, conc
                 "--loglevel=INFO",
                 &concurrency,
             ];
-            let redis_port = redis.port().to_string();
-            let variables = [
-                ("BROKER_URL", broker_url.as_str()),
-                ("AUTHORIZATION_SERVICE_URL", &acl_url),
-                ("REDIS_HOST", "127.0.0.1"),
-                ("REDIS_PORT", &redis_port),
-                PATIENT_CALLBACKS,
-            ];
-            let process = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
-            process.wait_for_line(" ready.", START).await;
-            process
+            rust_worker(&broker_url, acl, redis, &arguments).await
         }
     }
+}
+
+/// Starts a Rust worker with this command line and waits until it consumes.
+pub(crate) async fn rust_worker(broker_url: &str, acl: &Acl, redis: &Redis, arguments: &[&str]) -> Process {
+    let (acl_url, redis_port) = (acl.0.url(), redis.port().to_string());
+    let variables = [
+        ("BROKER_URL", broker_url),
+        ("AUTHORIZATION_SERVICE_URL", &acl_url),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &redis_port),
+        PATIENT_CALLBACKS,
+    ];
+    let process = rust(env!("CARGO_BIN_EXE_test-worker"), arguments, &variables);
+    process.wait_for_line(" ready.", START).await;
+    process
 }
 
 /// Starts a Rust program with exactly these variables.

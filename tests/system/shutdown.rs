@@ -10,7 +10,7 @@ use harness::{Broker, Gate, Process, Receiver, Redis, Reply, Signal, Vhost, even
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::services::{Acl, Api, By, PATIENT_CALLBACKS, START, rust};
+use crate::services::{Acl, Api, By, START, rust, rust_worker};
 
 const WAIT: Duration = Duration::from_mins(1);
 const TOKEN: &str = "validDriverToken-0001";
@@ -124,18 +124,8 @@ async fn sigterm_can_be_remapped() {
 
 /// Starts a worker without a banner, so that its standard output contains only the answers to signals.
 async fn quiet_worker(vhost: &Vhost, acl: &Acl, redis: &Redis) -> Process {
-    let (broker, acl, redis_port) = (vhost.amqp_url(), acl.0.url(), redis.port().to_string());
-    let variables = [
-        ("BROKER_URL", broker.as_str()),
-        ("AUTHORIZATION_SERVICE_URL", &acl),
-        ("REDIS_HOST", "127.0.0.1"),
-        ("REDIS_PORT", &redis_port),
-        PATIENT_CALLBACKS,
-    ];
     let arguments = ["--quiet", "worker", "--loglevel=INFO", "--concurrency=1"];
-    let worker = rust(env!("CARGO_BIN_EXE_test-worker"), &arguments, &variables);
-    worker.wait_for_line(" ready.", START).await;
-    worker
+    rust_worker(&vhost.amqp_url(), acl, redis, &arguments).await
 }
 
 fn recorded() -> BTreeMap<String, Value> {

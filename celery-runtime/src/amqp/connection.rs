@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Limit for closing a connection. A broken link that swallows bytes never answers the close.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// An error that RabbitMQ, the socket or the AMQP client reports.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,6 @@ use futures_util::{FutureExt, StreamExt};
 use lapin::options::ConfirmSelectOptions;
 use lapin::{Channel, Connection, Event};
 use tokio::sync::{Mutex, Notify, watch};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::broker_url::BrokerUrl;
@@ -39,9 +38,8 @@ pub(crate) struct Session {
 struct Shared {
     config: SessionConfig,
     way: watch::Receiver<Way>,
-    /// Cancelled by [`Session::close`], after it has stored the limit in `close_limit`.
-    closing: CancellationToken,
-    close_limit: watch::Sender<Duration>,
+    /// How long closing may take, once [`Session::close`] has asked for it.
+    closing: watch::Sender<Option<Duration>>,
     supervisor: TaskTracker,
 }
 
@@ -84,8 +82,7 @@ impl Session {
         let shared = Arc::new(Shared {
             config,
             way,
-            closing: CancellationToken::new(),
-            close_limit: watch::Sender::new(Duration::ZERO),
+            closing: watch::Sender::new(None),
             supervisor: TaskTracker::new(),
         });
         shared.supervisor.spawn(supervise(Arc::clone(&shared), sender));
@@ -105,8 +102,7 @@ impl Session {
 
     /// Closes the connection, within `limit`, after everything sent is confirmed or has failed.
     pub(crate) async fn close(&self, limit: Duration) {
-        self.shared.close_limit.send_replace(limit);
-        self.shared.closing.cancel();
+        self.shared.closing.send_replace(Some(limit));
         self.shared.supervisor.wait().await;
     }
 }
@@ -148,16 +144,17 @@ async fn supervise(shared: Arc<Shared>, way: watch::Sender<Way>) {
             tokio::time::sleep(connection::retry_wait(1)).await;
         }
     };
-    tokio::select! {
-        () = shared.closing.cancelled() => {}
-        () = work => {}
-    }
+    let mut closing = shared.closing.subscribe();
+    let limit = tokio::select! {
+        // It cannot fail: `shared` holds the sender.
+        Ok(closing) = closing.wait_for(Option::is_some) => closing.unwrap_or_default(),
+        () = work => Duration::ZERO,
+    };
     if let Way::Up(live) = way.send_replace(Way::Down("the producer is closed".to_owned())) {
         let closing = async {
             let _returned = live.channel.wait_for_confirms().await;
             let _already_closed = live.channel.close(200, "goodbye".into()).await;
         };
-        let limit = *shared.close_limit.borrow();
         let _gone = tokio::time::timeout(limit, closing).await;
     }
 }

@@ -1,7 +1,5 @@
 //! The supervisor: owns connection, channel and consumers, and rebuilds all three after any loss.
 
-use std::time::Duration;
-
 use explain::explain;
 use tokio::sync::watch;
 
@@ -12,9 +10,6 @@ use super::status::Status;
 use crate::amqp::connection::{self, BrokerError};
 use crate::shutdown::{Shutdown, Stage};
 use crate::task::registry::Registry;
-
-/// Limit for closing a connection that is given up.
-const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A Celery worker.
 pub struct Worker {
@@ -77,7 +72,7 @@ impl Worker {
             }
             self.consumer.forget_deliveries();
             tokio::select! {
-                () = link.close(CLOSE_LIMIT) => {}
+                () = link.close(connection::CLOSE_TIMEOUT) => {}
                 _cold = shutdown.reached(Stage::Cold) => {}
             }
         }

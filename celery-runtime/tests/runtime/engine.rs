@@ -162,10 +162,7 @@ async fn a_cold_shutdown_returns_running_messages_to_the_queue() {
     rig.send(&Rig::call("demo.gate")).await;
     rig.queue_is(0, 2).await;
     rig.stop.cold();
-    let ended = tokio::time::timeout(WAIT, rig.worker.join_next())
-        .await
-        .expect("an end in time");
-    assert_eq!(ended.expect("a worker").expect("no panic"), 0);
+    assert_eq!(rig.ended().await, 0);
     rig.queue_is(2, 0).await;
 }
 
@@ -178,10 +175,7 @@ async fn a_warm_shutdown_finishes_running_tasks_and_returns_waiting_messages() {
     rig.stop.warm();
     rig.gate.add_permits(2);
     rig.run().await;
-    let ended = tokio::time::timeout(WAIT, rig.worker.join_next())
-        .await
-        .expect("an end in time");
-    assert_eq!(ended.expect("a worker").expect("no panic"), 0);
+    assert_eq!(rig.ended().await, 0);
     rig.queue_is(1, 0).await;
 }
 

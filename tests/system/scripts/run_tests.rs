@@ -112,16 +112,20 @@ fn what_is_not_run_unasked_is_run_by_name_with_arguments() {
     assert_eq!(ended.code, Some(1), "{}", ended.output);
 }
 
-#[test]
-fn one_broker_is_lent_to_all_unless_there_is_one() {
-    let project = Project::new();
-    let servers = Target {
+/// The program that starts the shared servers.
+fn servers() -> Target {
+    Target {
         is_test: false,
         kind: "bin",
         ..Target::test("test-servers")
-    };
+    }
+}
+
+#[test]
+fn one_broker_is_lent_to_all_unless_there_is_one() {
+    let project = Project::new();
     let binaries = [
-        project.built(&servers, "TEST_BROKER=lent \"$@\"; echo ended >servers"),
+        project.built(&servers(), "TEST_BROKER=lent \"$@\"; echo ended >servers"),
         project.built(&Target::test("asks"), "echo \"broker: $TEST_BROKER\""),
         project.built(&Target::test("fails"), "echo \"broker: $TEST_BROKER\"; exit 101"),
     ];
@@ -149,13 +153,8 @@ fn one_broker_is_lent_to_all_unless_there_is_one() {
 #[test]
 fn a_broker_that_does_not_start_fails_the_run() {
     let project = Project::new();
-    let servers = Target {
-        is_test: false,
-        kind: "bin",
-        ..Target::test("test-servers")
-    };
     let binaries = [
-        project.built(&servers, "echo 'RabbitMQ is not installed' >&2; exit 101"),
+        project.built(&servers(), "echo 'RabbitMQ is not installed' >&2; exit 101"),
         project.built(&Target::test("passes"), PASSING),
     ];
     let ended = run(&project, &binaries, "exit 0", &[]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use celery_protocol::{TaskCall, TaskMessage, Value};
 use celery_runtime::{
     DeliveryInfo, Exception, Producer, ProducerConfig, RateLimit, Registry, Request, Shutdown,
-    ShutdownHandle, Status, TaskError, TaskOptions, TaskResult, Worker, WorkerConfig, sender,
+    ShutdownHandle, TaskError, TaskOptions, TaskResult, Worker, WorkerConfig, sender,
 };
 use harness::{Depth, Process, Vhost, eventually, python};
 use jiff::Timestamp;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::log;
+use crate::consuming;
 
 /// Limit for events that must happen eventually, also on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(2);
@@ -60,13 +61,7 @@ impl Rig {
         let gate = Arc::new(Semaphore::new(0));
         let (stop, shutdown) = Shutdown::manual();
         let worker = Worker::new(config, tasks(&report, &gate));
-        let mut status = worker.status();
-        let mut running = JoinSet::new();
-        running.spawn(worker.run(shutdown));
-        tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
-            .await
-            .expect("the worker consumes in time")
-            .expect("the worker is alive");
+        let (running, _status) = consuming(worker, shutdown, WAIT).await;
         // It must not start before the worker, which declares the queue with the right attributes.
         let producer = Producer::start(ProducerConfig {
             broker: vhost.amqp_url().parse().expect("a broker URL"),

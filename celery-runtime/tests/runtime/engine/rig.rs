@@ -15,6 +15,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use crate::consuming;
+
 /// Limit for events that must happen eventually, also on a busy machine.
 pub(crate) const WAIT: Duration = Duration::from_mins(1);
 
@@ -89,13 +91,7 @@ impl Rig {
         });
         let (stop, shutdown) = Shutdown::manual();
         let worker = Worker::new(config, registry);
-        let mut status = worker.status();
-        let mut running = JoinSet::new();
-        running.spawn(worker.run(shutdown));
-        tokio::time::timeout(WAIT, status.wait_for(|status| *status == Status::Consuming))
-            .await
-            .expect("the worker consumes in time")
-            .expect("the worker is alive");
+        let (running, status) = consuming(worker, shutdown, WAIT).await;
         Self {
             vhost,
             producer,
@@ -154,6 +150,11 @@ impl Rig {
 
     pub(crate) async fn stopped(mut self) -> u8 {
         self.stop.warm();
+        self.ended().await
+    }
+
+    /// Waits for the end of a worker that was stopped, and returns its exit code.
+    pub(crate) async fn ended(&mut self) -> u8 {
         let ended = tokio::time::timeout(WAIT, self.worker.join_next())
             .await
             .expect("an end in time");
